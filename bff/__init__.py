@@ -1,0 +1,3 @@
+"""The gateway."""
+
+__version__ = "0.1.0"

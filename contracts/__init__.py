@@ -1,0 +1,1 @@
+"""The documented answers: one module per documented page, models and nothing else."""

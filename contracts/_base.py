@@ -1,0 +1,21 @@
+"""What all documented models share: camelCase names on the wire, timestamps in UTC with milliseconds."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+
+class Document(BaseModel):
+    """A documented JSON object. Fields are read by their Python names and written by the documented ones."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+def iso_milliseconds(moment: datetime) -> str:
+    """Return ``moment`` as ``2026-04-04T12:00:00.000Z``."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+Timestamp = Annotated[datetime, PlainSerializer(iso_milliseconds, return_type=str)]

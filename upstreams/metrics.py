@@ -1,0 +1,41 @@
+"""The metrics service: token, call and cost figures per user."""
+
+from typing import Annotated
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+Dollars = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+Name = Annotated[str, msgspec.Meta(max_length=500)]
+
+
+class AgentFigures(msgspec.Struct, frozen=True):
+    """What one agent used in the period; ``cost`` in USD, without the plan."""
+
+    name: Name
+    tokens: Count = 0
+    cost: Dollars = 0.0
+    calls: Count = 0
+    model: Name | None = None
+
+
+class DayFigures(msgspec.Struct, frozen=True):
+    """What one day used; ``cost`` in USD, without the plan."""
+
+    cost: Dollars = 0.0
+    tokens: Count = 0
+
+
+class ModelFigures(msgspec.Struct, frozen=True):
+    """What one model cost in the period, in USD."""
+
+    model: Name
+    cost: Dollars = 0.0
+
+
+class CostFigures(msgspec.Struct, frozen=True, rename="camel"):
+    """Token and cost figures of a user's period. ``daily`` is oldest first and ends today; it may be short."""
+
+    agents: tuple[AgentFigures, ...] = ()
+    daily: tuple[DayFigures, ...] = ()
+    model_breakdown: tuple[ModelFigures, ...] = ()
