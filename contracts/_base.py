@@ -10,7 +10,9 @@ from pydantic.alias_generators import to_camel
 class Document(BaseModel):
     """A documented JSON object. Fields are read by their Python names and written by the documented ones."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, serialize_by_alias=True
+    )
 
 
 def iso_milliseconds(moment: datetime) -> str:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import msgspec
 
+from upstreams.pipe import Address, Pipe, enabled
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Dollars = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 Name = Annotated[str, msgspec.Meta(max_length=500)]
@@ -39,3 +41,25 @@ class CostFigures(msgspec.Struct, frozen=True, rename="camel"):
     agents: tuple[AgentFigures, ...] = ()
     daily: tuple[DayFigures, ...] = ()
     model_breakdown: tuple[ModelFigures, ...] = ()
+
+
+_COST = msgspec.json.Decoder(CostFigures)
+
+
+class Metrics:
+    """The metrics service (upstreams.md, "metrics")."""
+
+    def __init__(self, pipe: Pipe, address: Address | None, api_key: str | None) -> None:
+        self._pipe = pipe
+        self._address = address
+        self._api_key = api_key
+
+    async def cost(self, user_id: str, days: int) -> CostFigures:
+        """Return the user's figures of the last ``days`` days, in USD. Raises UpstreamFailure."""
+        return await self._pipe.get(
+            enabled(self._address, self._pipe.upstream),
+            "/api/metrics/cost",
+            params={"userId": user_id, "days": days},
+            bearer=self._api_key,
+            into=_COST,
+        )

@@ -1,0 +1,110 @@
+"""The gateway put together: its public application and its operations' one, on shared clients and caches."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import httpx
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from bff.auth.authenticator import Authenticator
+from bff.auth.credentials import CredentialReader
+from bff.auth.identities import Identities
+from bff.auth.nextauth import NextAuthSessions
+from bff.cache.answers import Answers
+from bff.cache.store import Store
+from bff.clients import Clients
+from bff.configuration import ConfigurationError
+from bff.edge.edge import Edge
+from bff.edge.errors import routing_error
+from bff.edge.plan_endpoint import PlanEndpoint
+from bff.endpoints import PLANS
+from bff.ops import Health
+from bff.plans import Plan
+from bff.plans.shared import Sources
+from bff.settings import KeepTimes, Settings
+
+EXPOSED_HEADERS = (
+    "BFF-Degraded",
+    "Cache-Status",
+    "ETag",
+    "Retry-After",
+    "Server-Timing",
+    "X-Request-ID",
+)
+
+
+class Gateway:
+    """One process's gateway. ``public`` and ``ops`` are ASGI applications; close it when both have ended."""
+
+    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.clients = Clients.build(settings, transport)
+        self._sources = Sources(self.clients)
+        self._answers = Answers(self._sources, Store(settings.cache.max_bytes))
+        self._identities = Identities(
+            self.clients.user_store,
+            _nextauth(settings),
+            ttl=settings.auth.identity_ttl,
+            stale=settings.auth.identity_stale,
+        )
+        self.health = Health(self.clients)
+        self.public = self._public(settings)
+        self.ops = _application(self.health.routes(detailed=True), ())
+
+    def _public(self, settings: Settings) -> ASGIApp:
+        reader = CredentialReader(settings.auth.session_cookies, settings.auth.nextauth_cookies)
+        authenticator = Authenticator(reader, self._identities, settings.auth.admin_emails)
+        endpoints = {
+            plan.path: PlanEndpoint(plan, authenticator, self._answers)
+            for plan in kept_as_configured(PLANS, settings)
+        }
+        routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()]
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=settings.auth.allowed_origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Cache-Control", "Content-Type", "If-None-Match", "X-Request-ID"],
+            allow_credentials=True,
+            expose_headers=EXPOSED_HEADERS,
+        )
+        app = _application([*routes, *self.health.routes(detailed=False)], [cors])
+        return Edge(app, endpoints, reader, settings.auth.allowed_origins)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._answers.close()
+        await self._identities.close()
+        await self._sources.close()
+        await self.clients.close()
+
+
+def kept_as_configured(plans: Iterable[Plan[Any]], settings: Settings) -> list[Plan[Any]]:
+    """Return the plans with the times that ``keep`` overrides. Raises ConfigurationError for a name of no plan."""
+    by_name = {plan.name: plan for plan in plans}
+    for name, times in settings.keep.items():
+        if name not in by_name:
+            raise ConfigurationError(f"keep.{name}: unknown plan; expected one of {', '.join(by_name)}")
+        by_name[name] = _keep(by_name[name], times)
+    return list(by_name.values())
+
+
+def _keep(plan: Plan[Any], times: KeepTimes) -> Plan[Any]:
+    return replace(plan, keep=replace(plan.keep, **times.model_dump(exclude_none=True)))
+
+
+def _nextauth(settings: Settings) -> NextAuthSessions | None:
+    secret = settings.auth.nextauth_secret
+    return None if secret is None else NextAuthSessions(secret.get_secret_value())
+
+
+def _application(routes: Sequence[Route], middleware: Sequence[Middleware]) -> Starlette:
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: routing_error})
+    app.router.redirect_slashes = False  # a redirect would be built from the caller's Host header
+    return app

@@ -1,0 +1,115 @@
+"""Whose session it is: asked of the user store once, known for a while, negative answers too."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from cachetools import TTLCache
+
+from bff.auth.credentials import Credential, Kind
+from bff.auth.nextauth import NextAuthSessions
+from bff.cache.keys import credential_key
+from bff.cache.single_flight import SingleFlight
+from bff.clock import monotonic, utc_now
+from bff.plans.plan import Caller
+from upstreams.failure import Reason, UpstreamFailure
+from upstreams.user_store import Account, UserStore
+
+_MAX_KNOWN = 20_000
+_MAX_UNKNOWN = 20_000
+_LOG_ID_CHARS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    caller: Caller
+    expires: datetime
+    checked_at: float
+
+
+class Identities:
+    """Turns credentials into callers.
+
+    Times in seconds: what was checked within ``ttl`` is not asked again; what was checked within ``stale``
+    still serves reads while the store cannot answer.
+    """
+
+    def __init__(self, users: UserStore, nextauth: NextAuthSessions | None, *, ttl: float, stale: float) -> None:
+        self._users = users
+        self._nextauth = nextauth
+        self._ttl = ttl
+        self._stale = stale
+        self._known: TTLCache[bytes, _Identity] = TTLCache(_MAX_KNOWN, max(ttl, stale), timer=monotonic)
+        self._unknown: TTLCache[bytes, bool] = TTLCache(_MAX_UNKNOWN, ttl, timer=monotonic)
+        self._flights: SingleFlight[_Identity | None] = SingleFlight()
+
+    async def find(self, credential: Credential, *, reads: bool, expires: float) -> Caller | None:
+        """Return whose credential it is, None when nobody's, by ``expires`` (the event loop's time, seconds).
+
+        Raises UpstreamFailure when the store cannot tell; a recent identity then still serves ``reads``.
+        """
+        key = credential_key(credential.kind.value, credential.token)
+        known = self._known.get(key)
+        if known is not None and utc_now() >= known.expires:
+            del self._known[key]
+            known = None
+        if known is not None and monotonic() - known.checked_at < self._ttl:
+            return known.caller
+        if key in self._unknown:
+            return None
+        try:
+            found = await self._look_up(key, credential, expires)
+        except UpstreamFailure:
+            if known is None or not reads or monotonic() - known.checked_at >= self._stale:
+                raise
+            return known.caller
+        if found is None:
+            return None
+        if known is not None and reads and isinstance(found.caller.found, UpstreamFailure):
+            return known.caller
+        return found.caller
+
+    async def _look_up(self, key: bytes, credential: Credential, expires: float) -> _Identity | None:
+        flight, _ = self._flights.join(key, lambda: self._ask(key, credential))
+        try:
+            async with asyncio.timeout_at(expires):
+                return await asyncio.shield(flight)
+        except TimeoutError as error:
+            raise UpstreamFailure("user_store", Reason.TIMEOUT) from error
+
+    async def _ask(self, key: bytes, credential: Credential) -> _Identity | None:
+        ask = self._opaque if credential.kind is Kind.OPAQUE else self._encrypted
+        found = await ask(credential.token)
+        if found is None:
+            self._known.pop(key, None)
+            self._unknown[key] = True
+        elif isinstance(found.caller.found, Account):
+            self._known[key] = found
+        return found
+
+    async def _opaque(self, token: str) -> _Identity | None:
+        owner = await self._users.session(token, utc_now())
+        if owner is None:
+            return None
+        account = owner.account
+        return _Identity(_caller(account.user_id, account.email, account), owner.expires, monotonic())
+
+    async def _encrypted(self, token: str) -> _Identity | None:
+        claims = self._nextauth.open(token) if self._nextauth else None
+        if claims is None or claims.expires <= utc_now():
+            return None
+        account: Account | UpstreamFailure
+        try:
+            account = await self._users.account(claims.user_id) or Account(claims.user_id, claims.email)
+        except UpstreamFailure as failure:
+            account = failure  # the token itself says who it is; only the way to the user's gateway is unknown
+        return _Identity(_caller(claims.user_id, claims.email, account), claims.expires, monotonic())
+
+    async def close(self) -> None:
+        await self._flights.close()
+
+
+def _caller(user_id: str, email: str | None, account: Account | UpstreamFailure) -> Caller:
+    log_id = hashlib.sha256(user_id.encode()).hexdigest()[:_LOG_ID_CHARS]
+    return Caller(user_id, email, log_id, account)

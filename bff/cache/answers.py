@@ -1,0 +1,122 @@
+"""From a question to finished bytes: a kept copy if it is fresh, else one fan-out for all who wait."""
+
+import asyncio
+import hashlib
+from collections.abc import Hashable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from bff.cache.keys import answer_key
+from bff.cache.single_flight import SingleFlight
+from bff.cache.store import Entry, Store
+from bff.clock import monotonic
+from bff.plans.fan_out import FanOut
+from bff.plans.plan import Ask, Got, Plan
+from bff.plans.shared import DEGRADED_FRESH_SECONDS, Sources
+from upstreams.failure import UpstreamFailure
+
+_REFRESH_PAUSE_SECONDS: Final = 1.0
+
+
+class State(Enum):
+    """How an answer came about."""
+
+    HIT = "hit"
+    STALE = "stale"
+    STALE_ON_ERROR = "stale-on-error"
+    MISS = "miss"
+    COLLAPSED = "collapsed"
+    BYPASS = "bypass"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A finished answer; ``failure`` is why a copy that is no longer fresh had to do."""
+
+    entry: Entry
+    state: State
+    failure: UpstreamFailure | None = None
+
+
+class Answers:
+    def __init__(self, sources: Sources, store: Store) -> None:
+        self._sources = sources
+        self._store = store
+        self._flights: SingleFlight[Entry] = SingleFlight()
+
+    async def answer(self, plan: Plan[Any], ask: Ask[Any], *, expires: float, bypass: bool = False) -> Answered:
+        """Return the answer by ``expires`` (the event loop's time, seconds).
+
+        ``bypass``: gathered anew, though still together with everyone who waits for the same. Raises
+        UpstreamFailure when a required source failed and no copy may be served, and whatever the merge refuses.
+        """
+        key = answer_key(plan, ask)
+        kept = self._store.get(key)
+        if kept is not None and not bypass:
+            now = monotonic()
+            if now < kept.fresh_until:
+                return Answered(kept, State.HIT)
+            if now < kept.stale_until:
+                self._refresh(key, plan, ask, kept)
+                return Answered(kept, State.STALE)
+        flight, leads = self._flights.join(key, lambda: self._make(key, plan, ask, expires, anew=bypass))
+        try:
+            entry = await asyncio.shield(flight)
+        except UpstreamFailure as failure:
+            if kept is None or monotonic() >= kept.error_until:
+                raise
+            return Answered(kept, State.STALE_ON_ERROR, failure)
+        if bypass:
+            return Answered(entry, State.BYPASS)
+        return Answered(entry, State.MISS if leads else State.COLLAPSED)
+
+    def _refresh(self, key: Hashable, plan: Plan[Any], ask: Ask[Any], kept: Entry) -> None:
+        now = monotonic()
+        if now < kept.retry_at:
+            return
+        kept.retry_at = now + _REFRESH_PAUSE_SECONDS
+        expires = asyncio.get_running_loop().time() + plan.deadline
+        self._flights.join(key, lambda: self._make(key, plan, ask, expires, anew=False))
+
+    async def _make(self, key: Hashable, plan: Plan[Any], ask: Ask[Any], expires: float, *, anew: bool) -> Entry:
+        started = monotonic()
+        fan_out = FanOut(plan, ask, lambda source, ask: self._sources.fetch(source, ask, anew=anew))
+        got = await fan_out.gather(expires)
+        body = plan.merge(ask, got).model_dump_json().encode()
+        entry = _entry(plan, body, got, _timing(fan_out, monotonic() - started))
+        self._store.put(key, entry)
+        return entry
+
+    async def close(self) -> None:
+        await self._flights.close()
+
+
+def _entry(plan: Plan[Any], body: bytes, got: Got, timing: str) -> Entry:
+    now = monotonic()
+    degraded = degradation(*got.failures)
+    fresh = plan.keep.fresh if degraded is None else min(plan.keep.fresh, DEGRADED_FRESH_SECONDS)
+    stale = plan.keep.stale if degraded is None else 0.0
+    return Entry(
+        body=body,
+        etag=None if plan.secret else b'"%s"' % hashlib.blake2b(body, digest_size=16).hexdigest().encode(),
+        degraded=degraded,
+        timing=timing,
+        made_at=now,
+        fresh_until=now + fresh,
+        stale_until=now + fresh + stale,
+        error_until=now + plan.keep.on_error,
+    )
+
+
+def degradation(*failures: UpstreamFailure) -> str | None:
+    """Return the value of BFF-Degraded (an RFC 9651 list), None when nothing is missing."""
+    return ", ".join(f"{each.upstream};reason={each.reason}" for each in failures) or None
+
+
+def _timing(fan_out: FanOut, total: float) -> str:
+    parts = [
+        f"{upstream};dur={took:.1f}" + (f';desc="{reason}"' if reason else "")
+        for upstream, took, reason in fan_out.timings
+    ]
+    return ", ".join([*parts, f"total;dur={total * 1000:.1f}"])

@@ -1,0 +1,1 @@
+"""The HTTP side: from the request's bytes to the operation, and from its answer to the response's bytes."""

@@ -1,0 +1,104 @@
+"""The outermost layer: what holds for every request and every response, whatever answers it."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bff.auth.credentials import MAX_COOKIE_BYTES, CredentialReader, bearer
+from bff.auth.csrf import SAFE_METHODS, is_forged
+from bff.edge.errors import error_answer
+from bff.edge.exchange import SCOPE_KEY, Exchange
+from upstreams import trace
+
+_log: Final = structlog.get_logger("bff.request")
+
+_SECURITY: Final = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+_HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+_TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Edge:
+    """Gives each request its id, refuses what no operation should see, adds the common headers, logs one line.
+
+    ``direct`` are operations by their exact path: reached without the router, whose search costs more than a
+    kept answer does.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        direct: Mapping[str, ASGIApp],
+        reader: CredentialReader,
+        allowed_origins: Collection[str],
+    ) -> None:
+        self._app = app
+        self._direct = direct
+        self._reader = reader
+        self._allowed_origins = frozenset(allowed_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = scope[SCOPE_KEY] = Exchange.of(scope)
+        common = [(b"x-request-id", exchange.request_id), *_SECURITY]
+        if scope["scheme"] == "https":
+            common.append(_HSTS)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message["headers"] = [*message["headers"], *common]
+            await send(message)
+
+        try:
+            await self._respond(exchange, scope, receive, send_with_headers)
+        except Exception:  # noqa: BLE001 - whatever it is, the caller gets the documented error
+            _log.exception("unexpected", request_id=exchange.request_id.decode(), operation=exchange.operation)
+            if not exchange.status:
+                await error_answer(500, "Internal server error")(scope, receive, send_with_headers)
+        finally:
+            _record(exchange, scope)
+
+    async def _respond(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._refusal(exchange, scope["method"]) or self._find(exchange, scope)
+        parent = exchange.headers.get(b"traceparent")
+        if parent is not None and _TRACEPARENT.fullmatch(parent):
+            trace.traceparent.set(parent.decode())
+        await app(scope, receive, send)
+
+    def _find(self, exchange: Exchange, scope: Scope) -> ASGIApp:
+        if scope["method"] == "GET" and b"origin" not in exchange.headers:
+            return self._direct.get(scope["path"], self._app)
+        return self._app
+
+    def _refusal(self, exchange: Exchange, method: str) -> ASGIApp | None:
+        headers = exchange.headers
+        if len(headers.get(b"cookie", b"")) > MAX_COOKIE_BYTES:
+            return error_answer(431, "Request header fields too large")
+        if method in SAFE_METHODS or bearer(headers) or not self._reader.has_cookie(headers):
+            return None
+        if is_forged(headers, self._allowed_origins):
+            return error_answer(403, "Forbidden")
+        return None
+
+
+def _record(exchange: Exchange, scope: Scope) -> None:
+    line: dict[str, Any] = {
+        "operation": exchange.operation,
+        "method": scope["method"],
+        "status": exchange.status,
+        "ms": round(exchange.elapsed_ms(), 1),
+        "request_id": exchange.request_id.decode(),
+    }
+    for name in ("user", "cache", "degraded", "failure"):
+        if (value := getattr(exchange, name)) is not None:
+            line[name] = value
+    _log.info("request", **line)

@@ -1,0 +1,142 @@
+"""Serving a plan: who asks, the finished bytes, and what the response tells besides them."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope, Send
+
+from bff.auth.authenticator import Authenticator
+from bff.auth.csrf import SAFE_METHODS
+from bff.cache.answers import Answered, Answers, State, degradation
+from bff.clock import monotonic, utc_now
+from bff.edge.conditional import matches, wants_anew
+from bff.edge.errors import JSON, NO_STORE, error_answer, unavailable
+from bff.edge.exchange import SCOPE_KEY, Answer, Exchange, Headers
+from bff.plans.plan import Ask, Caller, Plan, Refused
+from upstreams.failure import UpstreamFailure
+
+_MAX_QUERY_BYTES = 2048
+
+
+class PlanEndpoint:
+    """One operation as an ASGI application."""
+
+    def __init__(self, plan: Plan[Any], authenticator: Authenticator, answers: Answers) -> None:
+        self._plan = plan
+        self._authenticator = authenticator
+        self._answers = answers
+        self._cache_control = (b"cache-control", _cache_control(plan))
+        self._query = lru_cache(maxsize=256)(self._parse)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope[SCOPE_KEY]
+        exchange.operation = self._plan.name
+        answer = await self._answer(scope, exchange)
+        await answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, exchange: Exchange) -> Answer:
+        expires = asyncio.get_running_loop().time() + self._plan.deadline
+        try:
+            caller = await self._authenticator.admit(
+                exchange.headers, self._plan.access, reads=scope["method"] in SAFE_METHODS, expires=expires
+            )
+        except Refused as refused:
+            return error_answer(refused.status, refused.error)
+        except UpstreamFailure as failure:
+            exchange.failure = str(failure)
+            return self._fallback(exchange, failure) or unavailable()
+        auth_ms = exchange.elapsed_ms()
+        exchange.user = caller.log_id
+        return await self._ask(scope, exchange, caller, auth_ms, expires)
+
+    async def _ask(
+        self, scope: Scope, exchange: Exchange, caller: Caller, auth_ms: float, expires: float
+    ) -> Answer:
+        ask = Ask(caller, self._query(scope["query_string"]), utc_now())
+        anew = wants_anew(exchange.headers)
+        try:
+            answered = await self._answers.answer(self._plan, ask, expires=expires, bypass=anew)
+        except Refused as refused:
+            return error_answer(refused.status, refused.error)
+        except UpstreamFailure as failure:
+            exchange.failure = str(failure)
+            return self._fallback(exchange, failure) or self._failed(exchange, failure)
+        return self._success(exchange, answered, auth_ms)
+
+    def _success(self, exchange: Exchange, answered: Answered, auth_ms: float) -> Answer:
+        entry = answered.entry
+        exchange.cache = answered.state.value
+        exchange.degraded = _degraded(answered)
+        headers: Headers = [
+            JSON,
+            self._cache_control,
+            (b"cache-status", _cache_status(answered).encode()),
+            (b"server-timing", f"auth;dur={auth_ms:.1f}, {entry.timing}".encode()),
+        ]
+        if exchange.degraded is not None:
+            headers.append((b"bff-degraded", exchange.degraded.encode()))
+        if entry.etag is not None:
+            headers.append((b"etag", entry.etag))
+            if matches(exchange.headers, entry.etag):
+                return Answer(304, b"", headers)
+        return Answer(200, self._stamped(exchange, entry.body, cached=answered.state in _FROM_CACHE), headers)
+
+    def _stamped(self, exchange: Exchange, body: bytes, *, cached: bool) -> bytes:
+        stamp = self._plan.stamp
+        return body if stamp is None else stamp(body, round(exchange.elapsed_ms()), cached)
+
+    def _fallback(self, exchange: Exchange, failure: UpstreamFailure) -> Answer | None:
+        if self._plan.fallback is None:
+            return None
+        exchange.degraded = degradation(failure)
+        headers = [JSON, NO_STORE, (b"cache-status", b"bff; fwd=miss")]
+        headers.append((b"bff-degraded", (exchange.degraded or "").encode()))
+        return Answer(200, self._plan.fallback.model_dump_json().encode(), headers)
+
+    def _failed(self, exchange: Exchange, failure: UpstreamFailure) -> Answer:
+        fields = self._plan.failed_fields
+        more = fields(failure, round(exchange.elapsed_ms())) if fields else None
+        return error_answer(500, self._plan.failed, fields=more)
+
+    def _parse(self, query_string: bytes) -> Any:
+        return self._plan.query.parse(parameters(query_string))
+
+
+_FROM_CACHE = frozenset({State.HIT, State.STALE, State.STALE_ON_ERROR})
+
+
+def parameters(query_string: bytes) -> Mapping[str, str]:
+    """Return the query's parameters, of repeated ones the first; none at all of an oversized query."""
+    if len(query_string) > _MAX_QUERY_BYTES:
+        return {}
+    pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+    return dict(reversed(pairs))
+
+
+def _cache_control(plan: Plan[Any]) -> bytes:
+    if plan.cache_control is not None:
+        return plan.cache_control.encode()
+    return b"private, no-store" if plan.secret else b"private, no-cache"
+
+
+def _cache_status(answered: Answered) -> str:
+    """Return the value of ``Cache-Status`` (RFC 9211)."""
+    match answered.state:
+        case State.BYPASS:
+            return "bff; fwd=bypass"
+        case State.MISS:
+            return "bff; fwd=miss; stored"
+        case State.COLLAPSED:
+            return "bff; fwd=miss; collapsed; stored"
+    ttl = int(answered.entry.fresh_until - monotonic())
+    return f"bff; hit; ttl={ttl}" if answered.state is State.HIT else f"bff; hit; ttl={ttl}; detail=stale"
+
+
+def _degraded(answered: Answered) -> str | None:
+    if answered.failure is None:
+        return answered.entry.degraded
+    missing = degradation(answered.failure)
+    return f"{missing}, {answered.entry.degraded}" if answered.entry.degraded else missing

@@ -1,0 +1,73 @@
+"""Asking all sources of a plan at once, under one deadline."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from bff.clock import monotonic
+from bff.plans.plan import Ask, Got, Plan, Source
+from upstreams.failure import Reason, UpstreamFailure
+
+Fetch = Callable[[Source[Any], Ask[Any]], Awaitable[Any]]
+
+
+class FanOut:
+    """One fan-out: the first failing required source ends it, an optional one never does.
+
+    ``timings`` are the milliseconds each upstream took, in the order they ended.
+    """
+
+    def __init__(self, plan: Plan[Any], ask: Ask[Any], fetch: Fetch) -> None:
+        self._plan = plan
+        self._ask = ask
+        self._fetch = fetch
+        self._loop = asyncio.get_running_loop()
+        self._started = monotonic()
+        self._open = set(plan.sources)
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._got = Got()
+        self.timings: list[tuple[str, float, Reason | None]] = []
+
+    async def gather(self, expires: float) -> Got:
+        """Return what the sources gave by ``expires`` (the event loop's time, seconds).
+
+        Raises UpstreamFailure when a required source failed or was too slow.
+        """
+        tasks = [self._loop.create_task(self._run(source)) for source in self._plan.sources]
+        timer = self._loop.call_at(expires, self._expire)
+        try:
+            await self._ended
+        finally:
+            timer.cancel()
+            for task in tasks:
+                task.cancel()
+        return self._got
+
+    async def _run(self, source: Source[Any]) -> None:
+        try:
+            self._got.put(source, await self._fetch(source, self._ask))
+        except UpstreamFailure as failure:
+            self._close(source, failure)
+        except Exception as error:  # noqa: BLE001 - a bug in a source must end the fan-out, not leave it waiting
+            if not self._ended.done():
+                self._ended.set_exception(error)
+        else:
+            self._close(source, None)
+
+    def _expire(self) -> None:
+        for source in tuple(self._open):
+            self._close(source, UpstreamFailure(source.upstream, Reason.TIMEOUT))
+
+    def _close(self, source: Source[Any], failure: UpstreamFailure | None) -> None:
+        if self._ended.done():
+            return
+        self._open.discard(source)
+        took = (monotonic() - self._started) * 1000
+        self.timings.append((source.upstream, took, failure.reason if failure else None))
+        if failure is not None:
+            self._got.fail(source, failure)
+            if source.required:
+                self._ended.set_exception(failure)
+                return
+        if not self._open:
+            self._ended.set_result(None)

@@ -1,0 +1,206 @@
+"""What a plan is: data that says how one answer is made, kept and shared, and what happens when it cannot be.
+
+Everything that is the same for all endpoints reads the plan and is written once; so do the command that
+lists them and the tests that break every source of every plan.
+"""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from bff.clients import Clients
+from contracts import Document
+from upstreams.failure import UpstreamFailure
+from upstreams.user_store import Account
+
+T = TypeVar("T")
+
+
+class Access(Enum):
+    """Who may ask."""
+
+    ANYONE = "anyone"
+    SESSION = "session"
+    ADMIN = "admin"
+
+
+class Scope(Enum):
+    """Who may share an answer."""
+
+    USER = "user"
+    ADMINS = "admins"
+    EVERYONE = "everyone"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking. ``log_id`` stands for the user in logs."""
+
+    user_id: str
+    email: str | None
+    log_id: str
+    found: Account | UpstreamFailure = field(repr=False)
+
+    @property
+    def account(self) -> Account:
+        """The caller's account. Raises the UpstreamFailure of the user store that could not tell it."""
+        if isinstance(self.found, UpstreamFailure):
+            raise self.found
+        return self.found
+
+
+class Query(Protocol):
+    """The parameters of an operation, normalized: equal questions are equal values."""
+
+    @classmethod
+    def parse(cls, parameters: Mapping[str, str]) -> Self: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoQuery:
+    @classmethod
+    def parse(cls, parameters: Mapping[str, str]) -> Self:  # noqa: ARG003
+        return cls()
+
+
+Q = TypeVar("Q", bound=Query)
+Q_co = TypeVar("Q_co", bound=Query, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Generic[Q_co]):
+    """One question: who asks, what, and when (UTC)."""
+
+    caller: Caller
+    query: Q_co
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A source's own keep time, and the part of the question its answer depends on.
+
+    ``by`` returns the key that all who share the answer have in common.
+    """
+
+    fresh: float
+    by: Callable[[Clients, Ask[Any]], str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source(Generic[T]):
+    """One upstream's part in an answer. ``fetch`` raises UpstreamFailure; then ``otherwise`` stands in for it."""
+
+    upstream: str
+    fetch: Callable[[Clients, Ask[Any]], Awaitable[T]]
+    required: bool
+    otherwise: T | None = None
+    stands_in: str = ""
+    shared: Shared | None = None
+
+
+def required(upstream: str, fetch: Callable[[Clients, Ask[Any]], Awaitable[T]]) -> Source[T]:
+    """Return a source without which there is no answer."""
+    return Source(upstream, fetch, required=True)
+
+
+def optional(
+    upstream: str,
+    fetch: Callable[[Clients, Ask[Any]], Awaitable[T]],
+    *,
+    otherwise: T,
+    stands_in: str,
+    shared: Shared | None = None,
+) -> Source[T]:
+    """Return a source that ``otherwise`` stands in for when it fails; ``stands_in`` says so in words."""
+    return Source(upstream, fetch, required=False, otherwise=otherwise, stands_in=stands_in, shared=shared)
+
+
+class Got:
+    """What the sources gave: ``got[SOURCE]``, its stand-in included, and why a source failed."""
+
+    __slots__ = ("_failures", "_values")
+
+    def __init__(self) -> None:
+        self._values: dict[Source[Any], Any] = {}
+        self._failures: dict[Source[Any], UpstreamFailure] = {}
+
+    def __getitem__(self, source: Source[T]) -> T:
+        value: T = self._values[source]
+        return value
+
+    def failure(self, source: Source[Any]) -> UpstreamFailure | None:
+        return self._failures.get(source)
+
+    @property
+    def failures(self) -> tuple[UpstreamFailure, ...]:
+        return tuple(self._failures.values())
+
+    def put(self, source: Source[T], value: T) -> None:
+        self._values[source] = value
+
+    def fail(self, source: Source[T], failure: UpstreamFailure) -> None:
+        self._failures[source] = failure
+        self._values[source] = source.otherwise
+
+
+class Refused(Exception):
+    """The question has a documented error for an answer."""
+
+    def __init__(self, status: int, error: str) -> None:
+        super().__init__(f"{status} {error}")
+        self.status = status
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How long an answer may be used, in seconds (contract.md, "Kept").
+
+    It is ``fresh``, then may be served for ``stale`` more while it is refreshed; when a required source fails
+    it may be served up to the age ``on_error``.
+    """
+
+    fresh: float
+    stale: float
+    on_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Generic[Q]):
+    """One operation.
+
+    ``failed`` is the documented error (500) when a required source fails and nothing kept may be served;
+    ``failed_fields`` makes the further fields it is documented to have from the failure and the milliseconds
+    spent. With a ``fallback`` that is served instead (200). ``deadline`` in seconds. ``secret``: the answer
+    holds a token. ``stamp`` returns the body with what describes this very response written into it: the
+    milliseconds spent, and whether it came from the cache.
+    """
+
+    name: str
+    path: str
+    document: str
+    query: type[Q]
+    answer: type[Document]
+    access: Access
+    shared_by: Scope
+    keep: Keep
+    sources: tuple[Source[Any], ...]
+    merge: Callable[[Ask[Q], Got], Document]
+    failed: str
+    failed_fields: Callable[[UpstreamFailure, int], Mapping[str, object]] | None = None
+    fallback: Document | None = None
+    deadline: float = 2.0
+    secret: bool = False
+    cache_control: str | None = None
+    stamp: Callable[[bytes, int, bool], bytes] | None = None
+    version: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        # The contract's version is its shape: an answer kept in another shape is never taken for this one.
+        shape = json.dumps(self.answer.model_json_schema(), sort_keys=True)
+        object.__setattr__(self, "version", hashlib.sha256(shape.encode()).hexdigest()[:8])

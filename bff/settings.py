@@ -1,0 +1,199 @@
+"""The configuration: ``config.yaml``, and the environment over it. Every key, its type and its default."""
+
+import json
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from upstreams.pipe import Address, Policy
+
+ENV_PREFIX = "BFF_"
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _split(value: Any) -> Any:
+    """Let a list be written as one comma-separated text, as environments do."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _parse_json(value: Any) -> Any:
+    """Let a structure be written as one JSON text, as environments do."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise ValueError("valid JSON") from error
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Server(Section):
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
+    trusted_proxies: list[str] = []
+
+    _lists = field_validator("trusted_proxies", mode="before")(_split)
+
+
+class Ops(Section):
+    host: str = "127.0.0.1"
+    port: Port = 9090
+
+
+class Auth(Section):
+    admin_emails: list[str] = []
+    nextauth_secret: SecretStr | None = None
+    identity_ttl: Annotated[float, Field(ge=0, le=3600)] = 10
+    identity_stale: Annotated[float, Field(ge=0, le=86400)] = 300
+    allowed_origins: list[str] = []
+    encryption_key: SecretStr | None = None
+    session_cookies: list[str] = ["__Secure-agentbot.session-token", "agentbot-session"]
+    nextauth_cookies: list[str] = ["__Secure-next-auth.session-token", "next-auth.session-token"]
+
+    _lists = field_validator(
+        "admin_emails", "allowed_origins", "session_cookies", "nextauth_cookies", mode="before"
+    )(_split)
+
+
+class Cache(Section):
+    redis_url: SecretStr | None = None
+    prefix: str = "bff"
+    max_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
+
+
+class Limits(Section):
+    provision_per_minute: Annotated[int, Field(ge=1)] = 5
+
+
+class KeepTimes(Section):
+    """Overrides of one plan's times, in seconds; what is not given stays as documented."""
+
+    fresh: Annotated[float, Field(ge=0)] | None = None
+    stale: Annotated[float, Field(ge=0)] | None = None
+    on_error: Annotated[float, Field(ge=0)] | None = None
+
+
+class Breaker(Section):
+    failures: Annotated[int, Field(ge=1)] = 5
+    open_for: Seconds = 1.0
+
+
+class UserStore(Section):
+    url: SecretStr = SecretStr("sqlite+aiosqlite:///demo.db")
+    pool_size: Annotated[int, Field(ge=1, le=200)] = 10
+    pool_wait: Seconds = 1.0
+    connect_timeout: Seconds = 1.0
+    statement_timeout: Seconds = 1.5
+    breaker: Breaker = Breaker()
+
+
+class HttpUpstream(Section):
+    """What every HTTP upstream takes. ``url`` null: disabled, its sources count as down."""
+
+    url: str | None = None
+    timeout: Seconds = 1.5
+    deadline: Seconds | None = None
+    retries: Annotated[int, Field(ge=0, le=5)] = 1
+    max_concurrency: Annotated[int, Field(ge=1)] = 64
+    breaker: Breaker = Breaker()
+
+    @field_validator("url")
+    @classmethod
+    def _plain_http(cls, url: str | None) -> str | None:
+        return url if url is None else Address.parse(url).base
+
+    @property
+    def address(self) -> Address | None:
+        return None if self.url is None else Address.parse(self.url)
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(
+            timeout=self.timeout,
+            deadline=self.deadline or self.timeout + 0.3,
+            retries=self.retries,
+            max_concurrency=self.max_concurrency,
+            failures=self.breaker.failures,
+            open_for=self.breaker.open_for,
+        )
+
+
+class Gateway(HttpUpstream):
+    token: SecretStr | None = None
+    internal_key: SecretStr | None = None
+    allowed_hosts: list[str] = []
+
+    _lists = field_validator("allowed_hosts", mode="before")(_split)
+
+
+class KeyedUpstream(HttpUpstream):
+    api_key: SecretStr | None = None
+
+
+class Clerk(Section):
+    jwks_url: str | None = None
+    issuer: str | None = None
+    api_url: str | None = None
+    secret_key: SecretStr | None = None
+    authorized_parties: list[str] = []
+
+    _lists = field_validator("authorized_parties", mode="before")(_split)
+
+
+class Upstreams(Section):
+    user_store: UserStore = UserStore()
+    gateway: Gateway = Gateway()
+    sessions: HttpUpstream = HttpUpstream()
+    backend: KeyedUpstream = KeyedUpstream()
+    metrics: KeyedUpstream = KeyedUpstream()
+    codex: HttpUpstream = HttpUpstream()
+    clerk: Clerk = Clerk()
+
+
+class MonitoredService(Section):
+    name: Annotated[str, Field(min_length=1)]
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _plain_http(cls, url: str) -> str:
+        return Address.parse(url).base
+
+
+class Log(Section):
+    level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured. Frozen; secrets never show in its repr or dump."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        enable_decoding=False,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+    )
+
+    server: Server = Server()
+    ops: Ops = Ops()
+    auth: Auth = Auth()
+    cache: Cache = Cache()
+    limits: Limits = Limits()
+    keep: dict[str, KeepTimes] = {}
+    log: Log = Log()
+    monitored_services: list[MonitoredService] = []
+    upstreams: Upstreams = Upstreams()
+
+    _json = field_validator("keep", "monitored_services", mode="before")(_parse_json)

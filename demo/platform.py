@@ -1,0 +1,121 @@
+"""The whole pretend platform in one event loop: every upstream on its port, and the port that controls them."""
+
+import asyncio
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from demo import gateway, metrics, services
+from demo.asgi import Answer, json_answer
+from demo.faults import describe
+from demo.people import ADMIN, BACKEND_API_KEY, METRICS_API_KEY, SHARED_GATEWAY_TOKEN
+from demo.upstream import SWITCH, Listener, Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The port of each upstream; 0 is any free one. One that is taken gives way to a free one."""
+
+    control: int = 9100
+    gateway: int = 9101
+    metrics: int = 9102
+    backend: int = 9103
+    agentbot_api: int = 9104
+    tempo_soul: int = 9105
+    x402_gateway: int = 9106
+
+    @classmethod
+    def free(cls) -> Self:
+        """Return free ports."""
+        return cls(*(0,) * len(astuple(cls())))
+
+    @classmethod
+    def counted_from(cls, base: int) -> Self:
+        """Return the ports from ``base`` on, the control port first."""
+        return cls(*range(base, base + len(astuple(cls()))))
+
+
+class Platform:
+    """Every upstream, running inside ``async with``; ``urls`` has the address of each by its name."""
+
+    def __init__(self, ports: Ports | None = None, host: str = "127.0.0.1") -> None:
+        ports = ports or Ports()
+        apps: dict[str, tuple[dict[str, ASGIApp], ASGIApp, int]] = {
+            "gateway": (gateway.routes(datetime.now(UTC)), gateway.PAGE, ports.gateway),
+            "metrics": (metrics.routes(), metrics.NOT_FOUND, ports.metrics),
+            "backend": (services.backend_routes(), services.NOT_FOUND, ports.backend),
+        }
+        monitored_ports = (ports.agentbot_api, ports.tempo_soul, ports.x402_gateway)
+        for (name, (_, health)), port in zip(services.MONITORED.items(), monitored_ports, strict=True):
+            apps[name] = ({services.HEALTH: health}, services.NOT_FOUND, port)
+        self.upstreams = {
+            name: Upstream(name, routes, otherwise, host=host, port=port)
+            for name, (routes, otherwise, port) in apps.items()
+        }
+        self._control = Listener(Control(self.upstreams), host, ports.control)
+
+    async def __aenter__(self) -> Self:
+        for upstream in self.upstreams.values():
+            await upstream.open()
+        await self._control.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(self._control.close(), *(one.close() for one in self.upstreams.values()))
+
+    @property
+    def urls(self) -> dict[str, str]:
+        return {name: upstream.url for name, upstream in self.upstreams.items()}
+
+    @property
+    def control_url(self) -> str:
+        return self._control.url
+
+    @property
+    def monitored_services(self) -> list[tuple[str, str]]:
+        """Return the display name and the health URL of each monitored service."""
+        return [(title, self.urls[name] + services.HEALTH) for name, (title, _) in services.MONITORED.items()]
+
+    def settings(self, store: Path) -> dict[str, Any]:
+        """Return the gateway's configuration that makes it use this platform and the SQLite file ``store``."""
+        return {
+            "auth": {"admin_emails": [ADMIN.email]},
+            "monitored_services": [{"name": name, "url": url} for name, url in self.monitored_services],
+            "upstreams": {
+                "user_store": {"url": f"sqlite+aiosqlite:///{store}"},
+                "gateway": {
+                    "url": self.urls["gateway"],
+                    "token": SHARED_GATEWAY_TOKEN,
+                    "allowed_hosts": ["127.0.0.1", "localhost"],
+                },
+                "backend": {"url": self.urls["backend"], "api_key": BACKEND_API_KEY},
+                "metrics": {"url": self.urls["metrics"], "api_key": METRICS_API_KEY},
+            },
+        }
+
+
+class Control:
+    """The port that reaches the fault switch of an upstream also while that upstream refuses connections."""
+
+    def __init__(self, upstreams: dict[str, Upstream]) -> None:
+        self._upstreams = upstreams
+        self._switches: dict[str, ASGIApp] = {
+            f"/{name}{SWITCH}": upstream.switch for name, upstream in upstreams.items()
+        }
+        self._not_found = json_answer({"error": "Not found", "paths": ["/", *self._switches]}, 404)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        app = self._overview() if path == "/" else self._switches.get(path, self._not_found)
+        await app(scope, receive, send)
+
+    def _overview(self) -> Answer:
+        return json_answer(
+            {
+                name: {"url": upstream.url, "faults": describe(upstream.faults)}
+                for name, upstream in self._upstreams.items()
+            }
+        )

@@ -1,0 +1,97 @@
+"""A user store to fill: the platform's tables, empty, and rows of which only what matters needs naming."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+from sqlalchemy import Table, insert, make_url, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from upstreams.user_store import tables
+
+DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+Row = dict[str, Any]
+
+_numbers = count(1)
+
+
+class Database:
+    """The database behind ``url``, written past the client under test."""
+
+    def __init__(self, url: str, engine: AsyncEngine) -> None:
+        self.url = url
+        self._engine = engine
+
+    async def add(self, table: Table, *rows: Row) -> None:
+        async with self._engine.begin() as connection:
+            await connection.execute(insert(table), list(rows))
+
+    async def run(self, sql: str, **values: Any) -> None:
+        async with self._engine.begin() as connection:
+            await connection.execute(text(sql), values)
+
+
+@asynccontextmanager
+async def empty_store(url: str) -> AsyncIterator[Database]:
+    """Make the platform's tables anew in the database that ``url`` names."""
+    parsed = make_url(url)
+    engine = create_async_engine(parsed.set(drivername=DRIVERS[parsed.drivername]), poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.run_sync(tables.metadata.drop_all)
+        await connection.run_sync(tables.metadata.create_all)
+    yield Database(url, engine)
+    await engine.dispose()
+
+
+def utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type]
+
+
+def naive(moment: datetime) -> datetime:
+    """Return the time as the platform stores it."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def user_row(user_id: str, **fields: Any) -> Row:
+    defaults = {"email": f"{user_id}@example.com", "plan": "solo", "trialEndsAt": None}
+    unset = {"openclawUrl": None, "openclawInstanceId": None, "referralCode": None, "referralCredits": 0}
+    return {"id": user_id, **defaults, **unset, **_naive(fields)}
+
+
+def session_row(token: str, user_id: str, expires: datetime) -> Row:
+    return {"id": f"session-{token}", "sessionToken": token, "userId": user_id, "expires": naive(expires)}
+
+
+def agent_row(agent_id: str, user_id: str, **fields: Any) -> Row:
+    created = fields.pop("createdAt", utc(2026, 1, 1))
+    given = {"createdAt": created, "updatedAt": created, **fields}
+    defaults = {"name": agent_id, "status": "active", "config": None, "tier": None}
+    return {"id": agent_id, "userId": user_id, **defaults, **_naive(given)}
+
+
+def skill_row(skill_id: str, name: str | None = None) -> Row:
+    return {"id": skill_id, "name": name or skill_id}
+
+
+def installed_row(user_id: str, skill_id: str, *, enabled: bool = True, at: datetime = utc(2026, 1, 1)) -> Row:
+    number = next(_numbers)
+    keys = {"id": f"installed-{number}", "agentId": f"agent-{number}"}
+    return {**keys, "userId": user_id, "skillId": skill_id, "enabled": enabled, "createdAt": naive(at)}
+
+
+def task_row(user_id: str, at: datetime = utc(2026, 1, 1)) -> Row:
+    number = next(_numbers)
+    return {"id": f"task-{number}", "userId": user_id, "name": "t", "enabled": True, "createdAt": naive(at)}
+
+
+def referral_row(referrer_id: str) -> Row:
+    number = next(_numbers)
+    keys = {"id": f"referral-{number}", "referredId": f"friend-{number}"}
+    return {**keys, "referrerId": referrer_id, "createdAt": naive(utc(2026, 1, 1))}
+
+
+def _naive(fields: Row) -> Row:
+    return {name: naive(value) if isinstance(value, datetime) else value for name, value in fields.items()}

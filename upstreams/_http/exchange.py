@@ -1,0 +1,100 @@
+"""One answer as it arrives: its head as a future, its body as a stream."""
+
+import asyncio
+from collections import deque
+from typing import Final, Self
+
+import httpx
+
+MAX_BUFFERED_BYTES: Final = 256 * 1024
+
+
+class Exchange(httpx.AsyncByteStream):
+    """The answer to one request, filled by its connection and read by its caller.
+
+    ``head`` resolves to the httpx.Response, whose stream this is. Iterating gives the body's chunks as they
+    were sent (never decoded) and raises httpx.ReadError when the body ends early, httpx.RemoteProtocolError
+    when it is not HTTP and httpx.StreamClosed after ``aclose``. Closing before the end, or being cancelled,
+    ends the connection: what is still to come must not meet the next request.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self.head: asyncio.Future[httpx.Response] = loop.create_future()
+        self._loop = loop
+        # None as soon as the answer has ended: from then on the connection may be serving someone else.
+        self._transport: asyncio.Transport | None = transport
+        self._error: Exception | None = None
+        self._chunks: deque[bytes] = deque()
+        self._buffered = 0
+        self._paused = False
+        self._arrival: asyncio.Future[None] | None = None
+
+    def begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        if not self.head.done():  # a cancelled caller is noticed here before it gets to run
+            self.head.set_result(httpx.Response(status, headers=headers, stream=self))
+
+    def feed(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._buffered += len(chunk)
+        if self._buffered > MAX_BUFFERED_BYTES and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def finish(self, error: Exception | None = None) -> None:
+        """End the answer: complete, or with the error that reading it raises once what came is used up."""
+        if self._transport is None:
+            return
+        self._resume()
+        self._transport = None
+        self._error = error
+        if error is not None and not self.head.done():
+            self.head.set_exception(error)
+        self._wake()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+            self._error = httpx.StreamClosed()
+            self._chunks.clear()
+        if self.head.done() and not self.head.cancelled():
+            self.head.exception()  # seen, so that a caller cancelled at that moment leaves no log of it
+
+    async def aclose(self) -> None:
+        self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._chunks:
+            if self._error is not None:
+                raise self._error
+            if self._transport is None:
+                raise StopAsyncIteration
+            await self._wait()
+        chunk = self._chunks.popleft()
+        self._buffered -= len(chunk)
+        if self._buffered <= MAX_BUFFERED_BYTES // 2:
+            self._resume()
+        return chunk
+
+    async def _wait(self) -> None:
+        self._arrival = self._loop.create_future()
+        try:
+            await self._arrival
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._arrival = None
+
+    def _wake(self) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    def _resume(self) -> None:
+        if self._paused and self._transport is not None and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()

@@ -1,0 +1,82 @@
+"""An OpenClaw gateway: whose it is, where it is, and whether it is alive (upstreams.md, "gateway")."""
+
+import msgspec
+
+from upstreams.failure import Reason, UpstreamFailure
+from upstreams.pipe import Address, HostRules, Pipe, enabled
+from upstreams.user_store import Account
+
+_NOT_FOUND = 404
+
+
+class GatewayDirectory:
+    """Finds a user's gateway: the user's own ``openclawUrl``, else the shared one; its token likewise."""
+
+    def __init__(self, shared: Address | None, shared_token: str | None, rules: HostRules) -> None:
+        self._shared = shared
+        self._shared_token = shared_token
+        self._rules = rules
+
+    def address(self, account: Account, upstream: str) -> Address:
+        """Return where the user's gateway is. Raises UpstreamFailure when there is none that may be asked."""
+        own = account.openclaw_url
+        return enabled(self._shared if own is None else self._rules.address(own), upstream)
+
+    def token(self, account: Account) -> str | None:
+        """Return the bearer token the user's gateway is asked with, in no other use than a header."""
+        token = account.gateway_token or self._shared_token
+        return token if token is None or _is_header_text(token) else None
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    """``GET /healthz`` of OpenClaw."""
+
+    ok: bool
+
+
+class ManagedStatus(msgspec.Struct, frozen=True):
+    """``GET /api/status`` of older managed gateways."""
+
+    running: bool
+
+
+_LIVENESS = msgspec.json.Decoder(Liveness)
+_MANAGED = msgspec.json.Decoder(ManagedStatus)
+
+
+class Gateway:
+    def __init__(self, pipe: Pipe, directory: GatewayDirectory) -> None:
+        self._pipe = pipe
+        self._directory = directory
+
+    def address(self, account: Account) -> Address:
+        """Return where the user's gateway is. Raises UpstreamFailure when there is none that may be asked."""
+        return self._directory.address(account, self._pipe.upstream)
+
+    async def health(self, account: Account) -> bool:
+        """Return True when the user's gateway is alive. Raises UpstreamFailure when it is not. Needs no token."""
+        at = self.address(account)
+        try:
+            alive = (await self._pipe.get(at, "/healthz", into=_LIVENESS)).ok
+        except UpstreamFailure as failure:
+            if not _lacks_healthz(failure):
+                raise
+            alive = await self._managed(at, failure)
+        if not alive:
+            raise UpstreamFailure(self._pipe.upstream, Reason.STATUS)
+        return True
+
+    async def _managed(self, at: Address, missing: UpstreamFailure) -> bool:
+        try:
+            return (await self._pipe.get(at, "/api/status", into=_MANAGED)).running
+        except UpstreamFailure:
+            raise missing from None
+
+
+def _is_header_text(token: str) -> bool:
+    return token.isascii() and token.isprintable()
+
+
+def _lacks_healthz(failure: UpstreamFailure) -> bool:
+    # A gateway answers paths it does not know with 404 or, behind its control page, with HTML and 200.
+    return failure.reason is Reason.MALFORMED or failure.status == _NOT_FOUND

@@ -1,0 +1,121 @@
+"""The pipe of one upstream: the layers stacked, one stack for each host it has."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+from cachetools import LRUCache
+
+from upstreams import trace
+from upstreams.pipe.address import Address
+from upstreams.pipe.breaker import Breaker
+from upstreams.pipe.bulkhead import Bulkhead
+from upstreams.pipe.call import Call, Reply, Send
+from upstreams.pipe.fetch import Fetch
+from upstreams.pipe.retry import Retry, RetryBudget
+
+T = TypeVar("T")
+
+_MAX_HOSTS = 4096
+_HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "bff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How patient the pipe is with one upstream. Times in seconds.
+
+    ``timeout`` bounds one attempt, ``deadline`` the call with its queueing and retries. ``failures`` in a
+    row open the breaker, ``open_for`` is the pause before its next probe.
+    """
+
+    timeout: float = 1.5
+    deadline: float = 1.8
+    retries: int = 1
+    max_concurrency: int = 64
+    max_queue: int = 256
+    failures: int = 5
+    open_for: float = 1.0
+
+
+class Pipe:
+    """One upstream's way out. Breaker and bulkhead are per host: a host in trouble is trouble of its own."""
+
+    def __init__(self, upstream: str, policy: Policy, transport: httpx.AsyncBaseTransport) -> None:
+        self.upstream = upstream
+        self._policy = policy
+        self._transport = transport
+        self._budget = RetryBudget()
+        self._stacks: LRUCache[str, Send] = LRUCache(maxsize=_MAX_HOSTS)
+
+    async def get(
+        self,
+        at: Address,
+        path: str,
+        *,
+        into: msgspec.json.Decoder[T],
+        params: Mapping[str, str | int] | None = None,
+        bearer: str | None = None,
+    ) -> T:
+        """Return the decoded 2xx answer of a GET. Raises UpstreamFailure."""
+        url = at.url(path) if params is None else at.url(path).copy_merge_params(params)
+        result: T = await self._call(at, "GET", url, bearer=bearer, decoder=into)
+        return result
+
+    async def query(
+        self, at: Address, path: str, *, content: bytes, into: msgspec.json.Decoder[T], bearer: str | None = None
+    ) -> T:
+        """Return the decoded 2xx answer of a POST that only reads, so may be repeated. Raises UpstreamFailure."""
+        result: T = await self._call(at, "POST", at.url(path), bearer=bearer, decoder=into, content=content)
+        return result
+
+    async def probe(self, at: Address) -> Reply:
+        """Return whatever a GET of the address itself answers. Raises UpstreamFailure when nothing does."""
+        reply: Reply = await self._call(at, "GET", at.url(""), bearer=None, decoder=None)
+        return reply
+
+    async def _call(
+        self,
+        at: Address,
+        method: str,
+        url: httpx.URL,
+        *,
+        bearer: str | None,
+        decoder: msgspec.json.Decoder[Any] | None,
+        content: bytes | None = None,
+    ) -> Any:
+        request = httpx.Request(
+            method,
+            url,
+            headers=_headers(bearer, has_body=content is not None),
+            content=content,
+            extensions={"public_only": at.public_only},
+        )
+        expires = asyncio.get_running_loop().time() + self._policy.deadline
+        return await self._stack(at.origin)(Call(request, expires, idempotent=True, decoder=decoder))
+
+    def _stack(self, origin: str) -> Send:
+        stack = self._stacks.get(origin)
+        if stack is None:
+            stack = self._stacks[origin] = self._build()
+        return stack
+
+    def _build(self) -> Send:
+        name, policy = self.upstream, self._policy
+        fetch = Fetch(name, self._transport, attempt_timeout=policy.timeout)
+        retry = Retry(fetch, retries=policy.retries, budget=self._budget)
+        breaker = Breaker(name, retry, failures=policy.failures, open_for=policy.open_for)
+        return Bulkhead(name, breaker, places=policy.max_concurrency, queue=policy.max_queue)
+
+
+def _headers(bearer: str | None, *, has_body: bool) -> dict[str, str]:
+    headers = _HEADERS.copy()
+    if bearer is not None:
+        headers["authorization"] = f"Bearer {bearer}"
+    if has_body:
+        headers["content-type"] = "application/json"
+    if (parent := trace.traceparent.get()) is not None:
+        headers["traceparent"] = parent
+    return headers
