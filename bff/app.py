@@ -1,8 +1,9 @@
 """The gateway put together: its public application and its operations' one, on shared clients and caches."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 import httpx
 from starlette.applications import Starlette
@@ -39,10 +40,24 @@ EXPOSED_HEADERS = (
 )
 
 
-class Gateway:
-    """One process's gateway. ``public`` and ``ops`` are ASGI applications; close it when both have ended."""
+Beside = Callable[["Gateway"], AbstractAsyncContextManager[None]]
 
-    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+
+@asynccontextmanager
+async def _nothing(_: "Gateway") -> AsyncIterator[None]:
+    yield
+
+
+class Gateway:
+    """One process's gateway: ``public`` and ``ops`` are ASGI applications.
+
+    The lifespan of ``public`` closes everything; ``beside`` runs within it.
+    """
+
+    def __init__(
+        self, settings: Settings, *, beside: Beside = _nothing, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._beside = beside
         self.clients = Clients.build(settings, transport)
         self._sources = Sources(self.clients)
         self._answers = Answers(self._sources, Store(settings.cache.max_bytes))
@@ -54,7 +69,7 @@ class Gateway:
         )
         self.health = Health(self.clients)
         self.public = self._public(settings)
-        self.ops = _application(self.health.routes(detailed=True), ())
+        self.ops = _application(self.health.routes(detailed=True))
 
     def _public(self, settings: Settings) -> ASGIApp:
         reader = CredentialReader(settings.auth.session_cookies, settings.auth.nextauth_cookies)
@@ -72,13 +87,17 @@ class Gateway:
             allow_credentials=True,
             expose_headers=EXPOSED_HEADERS,
         )
-        app = _application([*routes, *self.health.routes(detailed=False)], [cors])
+        app = _application([*routes, *self.health.routes(detailed=False)], [cors], self._lifespan)
         return Edge(app, endpoints, reader, settings.auth.allowed_origins)
 
-    async def __aenter__(self) -> Self:
-        return self
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        async with self._beside(self):
+            yield
+        await self.close()
 
-    async def __aexit__(self, *_: object) -> None:
+    async def close(self) -> None:
+        """End what is in flight and close every connection."""
         await self._answers.close()
         await self._identities.close()
         await self._sources.close()
@@ -104,7 +123,13 @@ def _nextauth(settings: Settings) -> NextAuthSessions | None:
     return None if secret is None else NextAuthSessions(secret.get_secret_value())
 
 
-def _application(routes: Sequence[Route], middleware: Sequence[Middleware]) -> Starlette:
-    app = Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: routing_error})
+def _application(
+    routes: Sequence[Route],
+    middleware: Sequence[Middleware] = (),
+    lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
+) -> Starlette:
+    app = Starlette(
+        routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers={HTTPException: routing_error}
+    )
     app.router.redirect_slashes = False  # a redirect would be built from the caller's Host header
     return app

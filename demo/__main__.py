@@ -7,6 +7,7 @@ import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -20,10 +21,15 @@ async def run(ports: Ports, path: Path | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Platform(ports) as platform:
-        told = {"control": platform.control_url} | platform.urls
+        told: dict[str, Any] = {"control": platform.control_url} | platform.urls
         if path is not None:
             store.create(path, datetime.now(UTC), platform.urls["gateway"])
-            told |= {"store": str(path), "session": store.DEMO_TOKEN, "admin_session": store.ADMIN_TOKEN}
+            told |= {
+                "settings": platform.settings(path),
+                "store": str(path),
+                "session": store.DEMO_TOKEN,
+                "admin_session": store.ADMIN_TOKEN,
+            }
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
         await stop.wait()

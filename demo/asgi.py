@@ -5,7 +5,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 JSON_TYPE = "application/json; charset=utf-8"
 HTML_TYPE = "text/html; charset=utf-8"
@@ -34,7 +34,7 @@ def json_answer(value: Any, status: int = 200, **headers: str) -> Answer:
     return Answer(status, JSON_TYPE, body, **headers)
 
 
-def fresh(make: Callable[[], Answer]) -> Callable[[Scope, Receive, Send], Any]:
+def fresh(make: Callable[[], Answer]) -> ASGIApp:
     """Return an ASGI application that makes its answer anew for each request (uptimes, timestamps)."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

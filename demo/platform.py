@@ -11,8 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from demo import gateway, metrics, services
 from demo.asgi import Answer, json_answer
 from demo.faults import describe
+from demo.listener import Listener
 from demo.people import ADMIN, BACKEND_API_KEY, METRICS_API_KEY, SHARED_GATEWAY_TOKEN
-from demo.upstream import SWITCH, Listener, Upstream
+from demo.upstream import SWITCH, Upstream
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -88,10 +88,11 @@ class PostgresServer:
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         pid = self._process.pid
+        os.kill(pid, number)
         # Backends are sessions of their own, so there is no process group that holds all.
-        backends = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for process in (pid, *map(int, backends)):
-            os.kill(process, number)
+        for backend in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with suppress(ProcessLookupError):  # it was just leaving
+                os.kill(int(backend), number)
 
     def _ready(self) -> bool:
         lock = self._data / "postmaster.pid"

@@ -1,16 +1,18 @@
 """A user store to fill: the platform's tables, empty, and rows of which only what matters needs naming."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+import pytest
 from sqlalchemy import Table, insert, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from upstreams.user_store import tables
+from upstreams.failure import Reason, UpstreamFailure
+from upstreams.user_store import UserStore, tables
 
 DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 Row = dict[str, Any]
@@ -50,6 +52,9 @@ def utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type]
 
 
+NEW_YEAR = utc(2026, 1, 1)
+
+
 def naive(moment: datetime) -> datetime:
     """Return the time as the platform stores it."""
     return moment.astimezone(UTC).replace(tzinfo=None)
@@ -66,7 +71,7 @@ def session_row(token: str, user_id: str, expires: datetime) -> Row:
 
 
 def agent_row(agent_id: str, user_id: str, **fields: Any) -> Row:
-    created = fields.pop("createdAt", utc(2026, 1, 1))
+    created = fields.pop("createdAt", NEW_YEAR)
     given = {"createdAt": created, "updatedAt": created, **fields}
     defaults = {"name": agent_id, "status": "active", "config": None, "tier": None}
     return {"id": agent_id, "userId": user_id, **defaults, **_naive(given)}
@@ -76,13 +81,13 @@ def skill_row(skill_id: str, name: str | None = None) -> Row:
     return {"id": skill_id, "name": name or skill_id}
 
 
-def installed_row(user_id: str, skill_id: str, *, enabled: bool = True, at: datetime = utc(2026, 1, 1)) -> Row:
+def installed_row(user_id: str, skill_id: str, *, enabled: bool = True, at: datetime = NEW_YEAR) -> Row:
     number = next(_numbers)
     keys = {"id": f"installed-{number}", "agentId": f"agent-{number}"}
     return {**keys, "userId": user_id, "skillId": skill_id, "enabled": enabled, "createdAt": naive(at)}
 
 
-def task_row(user_id: str, at: datetime = utc(2026, 1, 1)) -> Row:
+def task_row(user_id: str, at: datetime = NEW_YEAR) -> Row:
     number = next(_numbers)
     return {"id": f"task-{number}", "userId": user_id, "name": "t", "enabled": True, "createdAt": naive(at)}
 
@@ -90,8 +95,36 @@ def task_row(user_id: str, at: datetime = utc(2026, 1, 1)) -> Row:
 def referral_row(referrer_id: str) -> Row:
     number = next(_numbers)
     keys = {"id": f"referral-{number}", "referredId": f"friend-{number}"}
-    return {**keys, "referrerId": referrer_id, "createdAt": naive(utc(2026, 1, 1))}
+    return {**keys, "referrerId": referrer_id, "createdAt": naive(NEW_YEAR)}
 
 
 def _naive(fields: Row) -> Row:
     return {name: naive(value) if isinstance(value, datetime) else value for name, value in fields.items()}
+
+
+NOW = utc(2026, 4, 4, 12)
+TODAY = utc(2026, 4, 4)
+SINCE = utc(2025, 4, 4, 12)
+
+Ask = Callable[[UserStore], Awaitable[Any]]
+
+EVERY_METHOD: dict[str, Ask] = {
+    "session": lambda store: store.session("t", NOW),
+    "account": lambda store: store.account("u"),
+    "dashboard": lambda store: store.dashboard("u"),
+    "bootstrap": lambda store: store.bootstrap("u"),
+    "inventory": lambda store: store.inventory("u", SINCE, NOW),
+    "subscription": lambda store: store.subscription("u"),
+    "counts": lambda store: store.counts("u", TODAY),
+    "summary": lambda store: store.summary(NOW),
+    "ping": lambda store: store.ping(),
+    "check_schema": lambda store: store.check_schema(),
+}
+
+
+async def reason_of(answer: Awaitable[Any]) -> Reason:
+    with pytest.raises(UpstreamFailure) as caught:
+        await answer
+    assert caught.value.upstream == "user_store"
+    assert str(caught.value) == f"user_store: {caught.value.reason}"
+    return caught.value.reason

@@ -1,12 +1,12 @@
 """Dashboard bootstrap (document 000, "Dashboard bootstrap"): what a dashboard needs before anything else."""
 
+from bff.figures.subscription import plan_name
 from bff.plans import Access, Ask, Got, Keep, NoQuery, Plan, Scope, required
 from contracts import dashboard
-from upstreams.user_store import Bootstrap
 
 USER = required("user_store", lambda up, ask: up.user_store.bootstrap(ask.caller.user_id))
 
-_NOBODY = Bootstrap(
+_NOBODY = dashboard.Bootstrap(
     credits=0,
     referral_code=None,
     referral_count=0,
@@ -18,12 +18,14 @@ _NOBODY = Bootstrap(
 
 
 def bootstrap(_ask: Ask[NoQuery], got: Got) -> dashboard.Bootstrap:
-    user = got[USER] or _NOBODY
+    user = got[USER]
+    if user is None:
+        return _NOBODY
     return dashboard.Bootstrap(
         credits=user.credits,
         referral_code=user.referral_code,
         referral_count=user.referral_count,
-        plan=user.plan,
+        plan=plan_name(user.plan),
         openclaw_url=user.openclaw_url,
         openclaw_instance_id=user.openclaw_instance_id,
         gateway_token=user.gateway_token,

@@ -84,3 +84,18 @@ def capture():
         return Reply(int(status.split()[0]), headers, body.strip().encode())
 
     return read
+
+
+@pytest.fixture
+def gateway(platform):
+    return platform.urls["gateway"]
+
+
+@pytest.fixture
+def fault(platform, client):
+    """Set the gateway's faults through the control port and return its answer."""
+
+    async def switch(**faults):
+        return await client.ask(f"{platform.control_url}/gateway/__faults", "POST", faults)
+
+    return switch

@@ -1,4 +1,4 @@
-"""Every fault does on the wire what its name says, and ends when it is told to."""
+"""Every fault does on the wire what its name says."""
 
 import asyncio
 import gzip
@@ -8,23 +8,7 @@ import time
 
 import pytest
 
-from demo.faults import NAMES
-from demo.people import ADA, SHARED_GATEWAY_TOKEN
-
-
-@pytest.fixture
-def gateway(platform):
-    return platform.urls["gateway"]
-
-
-@pytest.fixture
-def fault(platform, client):
-    """Set the gateway's faults through the control port and return its answer."""
-
-    async def switch(**faults):
-        return await client.ask(f"{platform.control_url}/gateway/__faults", "POST", faults)
-
-    return switch
+from demo.people import SHARED_GATEWAY_TOKEN
 
 
 async def sessions(client, gateway):
@@ -33,55 +17,6 @@ async def sessions(client, gateway):
 
 def refuse_constant(name):
     raise ValueError(name)
-
-
-async def test_faults_are_shown_set_and_cleared(platform, client, gateway):
-    switch = gateway + "/__faults"
-    none, some = {"upstream": "gateway", "faults": {}}, {"upstream": "gateway", "faults": {"status": 503}}
-
-    assert (await client.ask(switch)).json == none
-    assert (await client.ask(switch, "POST", {"status": 503})).json == some
-    assert (await client.ask(switch)).json == some
-    assert (await client.ask(switch, "DELETE")).json == none
-    assert (await client.ask(switch, "POST", {"status": 503})).json == some
-    assert (await client.ask(switch, "POST", {})).json == none
-    assert (await client.ask(switch, "PUT", {})).status == 405
-    assert (await client.ask(gateway + "/healthz")).status == 200
-
-
-async def test_the_control_port_lists_the_upstreams_and_their_faults(platform, client, fault):
-    await fault(latency=0.5, html=True)
-
-    listed = (await client.ask(platform.control_url)).json
-
-    assert {name: one["url"] for name, one in listed.items()} == platform.urls
-    assert listed["gateway"]["faults"] == {"latency": 0.5, "html": True}
-    assert listed["metrics"]["faults"] == {}
-    assert (await client.ask(platform.control_url + "/nobody/__faults", "POST", {})).status == 404
-
-
-@pytest.mark.parametrize(
-    ("body", "named"),
-    [
-        ({"explode": True}, "explode"),
-        ({"hang": "yes"}, "hang"),
-        ({"status": 99}, "status"),
-        ({"status": "500"}, "status"),
-        ({"latency": -1}, "latency"),
-        ({"seconds": "ten"}, "seconds"),
-    ],
-)
-async def test_what_is_no_fault_is_refused_by_name(client, gateway, body, named):
-    reply = await client.ask(gateway + "/__faults", "POST", body)
-
-    assert reply.status == 400
-    assert f"`{named}`" in reply.json["error"] or f"$.{named}`" in reply.json["error"]
-    assert reply.json["faults"] == list(NAMES)
-
-
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"hang": NaN}'])
-async def test_what_is_not_an_object_of_faults_is_refused(client, gateway, body):
-    assert (await client.ask(gateway + "/__faults", "POST", body)).status == 400
 
 
 async def test_a_fault_of_one_upstream_leaves_the_others_alone(platform, client, fault):
@@ -216,15 +151,16 @@ async def test_huge_is_fifty_megabytes(client, gateway, fault):
     writer.close()
 
 
-async def test_huge_stops_when_the_client_leaves(platform, client, gateway, fault):
+async def test_huge_stops_when_the_client_leaves(client, gateway, fault):
     await fault(huge=True)
     reader, writer = await client.send(gateway + "/healthz")
     await reader.readexactly(1000)
     writer.close()
-    await writer.wait_closed()
-
     await fault()
-    assert (await client.ask(gateway + "/healthz")).status == 200
+
+    async with asyncio.timeout(5):
+        while asyncio.all_tasks() - {asyncio.current_task()}:
+            assert (await client.ask(gateway + "/healthz")).status == 200
 
 
 async def test_slow_sends_a_byte_a_second(client, gateway, fault):
@@ -300,29 +236,3 @@ async def test_redirect_leads_to_a_metadata_address(client, gateway, fault):
     reply = await client.ask(gateway + "/healthz")
 
     assert (reply.status, reply.headers["location"]) == (302, "http://169.254.169.254/latest/meta-data/")
-
-
-@pytest.mark.parametrize("kind", ["refuse", "hang", "status"])
-async def test_a_fault_ends_by_itself_after_its_seconds(platform, client, gateway, kind):
-    await client.ask(
-        f"{platform.control_url}/gateway/__faults",
-        "POST",
-        {kind: 500 if kind == "status" else True, "seconds": 0.05},
-    )
-    async with asyncio.timeout(5):
-        while (await client.ask(f"{platform.control_url}/gateway/__faults")).json["faults"]:
-            pass
-
-    assert (await client.invoke(gateway, ADA.gateway_token, "sessions_list")).status == 200
-
-
-async def test_a_new_fault_outlives_the_end_of_the_one_before(platform, client, gateway, fault):
-    await fault(status=500, seconds=0.02)
-    await fault(status=502)
-    await asyncio.wait_for(asyncio.gather(fault_free_for(client, gateway, 0.05)), 5)
-
-
-async def fault_free_for(client, gateway, seconds):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        assert (await client.ask(gateway + "/healthz")).status == 502

@@ -58,7 +58,7 @@ def test_url_names_an_address(url: str, address: Address) -> None:
     ],
 )
 def test_wrong_url_is_refused_without_telling_its_password(url: str) -> None:
-    with pytest.raises(ValueError, match="^the user store's ") as refused:
+    with pytest.raises(ValueError, match=r"^the user store's ") as refused:
         UserStore(url)
     assert "secret" not in str(refused.value)
 

@@ -116,12 +116,12 @@ class UserStore:
 
     async def ping(self) -> None:
         """Return when the database answers."""
-        await self._pool.fetch(self._ping.sql, ())
+        await self._rows(self._ping)
 
     async def check_schema(self) -> None:
         """Return when every table and column that is read exists; else the failure is ``malformed``."""
         for statement in statements.SCHEMA:
-            await self._pool.fetch(self._compiled(statement).sql, ())
+            await self._rows(self._compiled(statement))
 
     async def close(self) -> None:
         """Close the connections. Statements under way finish."""
@@ -130,8 +130,11 @@ class UserStore:
     def _compiled(self, statement: ClauseElement) -> Statement:
         return Statement(statement, self._driver.dialect)
 
+    async def _rows(self, statement: Statement, **values: Any) -> Sequence[Row]:
+        return await self._pool.fetch(statement.sql, statement.arguments(values))
+
     async def _ask(self, statement: Statement, read: Callable[[Sequence[Row]], T], **values: Any) -> T:
-        rows = await self._pool.fetch(statement.sql, statement.arguments(values))
+        rows = await self._rows(statement, **values)
         try:
             return read(rows)
         except (TypeError, ValueError, ArithmeticError) as error:

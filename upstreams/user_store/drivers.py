@@ -157,7 +157,8 @@ class Sqlite:
 
     def reason(self, error: Exception) -> Reason:
         if isinstance(error, sqlite3.Error):
-            return SQLITE_REASONS.get(error.sqlite_errorcode & 0xFF, Reason.MALFORMED)
+            # Misuse that the module itself notices has no code; the low byte is the kind of an extended one.
+            return SQLITE_REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, Reason.MALFORMED)
         if isinstance(error, TimeoutError):
             return Reason.TIMEOUT
         return Reason.REFUSED if isinstance(error, OSError) else Reason.MALFORMED

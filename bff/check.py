@@ -1,0 +1,77 @@
+"""``bff check``: whether the configuration is good and everything it names answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from bff.clients import Clients
+from bff.clock import monotonic
+from bff.settings import Settings
+from upstreams.failure import Reason, UpstreamFailure
+from upstreams.services import ServiceStatus
+from upstreams.user_store import Account
+
+_NOBODY = "bff-check"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    upstream: str
+    result: str
+    detail: str
+    milliseconds: float | None = None
+
+    @property
+    def is_error(self) -> bool:
+        return self.result == "failed"
+
+
+def run(settings: Settings) -> int:
+    """Ask each upstream once and print a table; return 1 when a configured one did not answer, else 0."""
+    findings = asyncio.run(find(settings))
+    console = Console()
+    table = Table("Upstream", "Result", "Time", "Detail", box=None, pad_edge=False)
+    for each in findings:
+        took = "" if each.milliseconds is None else f"{each.milliseconds:.0f} ms"
+        table.add_row(each.upstream, each.result, took, each.detail)
+    console.print(table)
+    return int(any(each.is_error for each in findings))
+
+
+async def find(settings: Settings) -> list[Finding]:
+    """Return what asking each upstream once showed, all at the same time."""
+    clients = Clients.build(settings)
+    shared = Account(_NOBODY)
+    try:
+        asked = await asyncio.gather(
+            _ask("user_store", clients.user_store.check_schema, "answers, and has every column"),
+            _ask("gateway", lambda: clients.gateway.health(shared), "alive"),
+            _ask("sessions", lambda: clients.sessions.list(shared), "lists conversations"),
+            _ask("metrics", lambda: clients.metrics.cost(_NOBODY, 1), "reports costs"),
+            _ask("backend", clients.backend.health, "answers"),
+        )
+        services = await clients.services.probe_all()
+    finally:
+        await clients.close()
+    return [*asked, *map(_service, services)]
+
+
+async def _ask(upstream: str, ask: Callable[[], Awaitable[object]], good: str) -> Finding:
+    started = monotonic()
+    try:
+        await ask()
+    except UpstreamFailure as failure:
+        took = (monotonic() - started) * 1000
+        if failure.reason is Reason.DISABLED:
+            return Finding(upstream, "disabled", "no URL is configured")
+        return Finding(upstream, "failed", str(failure).removeprefix(f"{upstream}: "), took)
+    return Finding(upstream, "ok", good, (monotonic() - started) * 1000)
+
+
+def _service(status: ServiceStatus) -> Finding:
+    # A service that answers badly is what monitoring is for; one that is not there may be a typing error.
+    result = "failed" if status.status == "down" else status.status
+    return Finding(f"service {status.name}", result, status.detail)

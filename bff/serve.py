@@ -1,0 +1,149 @@
+"""Running the gateway: its two ports, its worker processes, and how they drain."""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.supervisors import Multiprocess
+
+from bff import log
+from bff.app import Gateway
+from bff.settings import Settings
+
+_DRAIN_SECONDS = 8
+_KEEP_ALIVE_SECONDS = 75  # longer than the 60 s after which the usual balancers close an idle connection
+_BACKLOG = 2048
+
+
+Announce = Callable[[str, str], None]
+
+
+def print_urls(public: str, ops: str) -> None:
+    sys.stdout.write(f"bff is ready: {public} (operations: {ops})\n")
+    sys.stdout.flush()
+
+
+def serve(settings: Settings, announce: Announce = print_urls) -> None:
+    """Serve until SIGTERM or SIGINT; ``announce`` both URLs when ready. Raises OSError when a port is taken."""
+    public = _bind(settings.server.host, settings.server.port)
+    ops = _bind(settings.ops.host, settings.ops.port)
+    ready = partial(announce, _url(public), _url(ops))
+    config = _config(
+        partial(_worker, settings, ops),
+        factory=True,
+        lifespan="on",
+        workers=settings.server.workers,
+        proxy_headers=bool(settings.server.trusted_proxies),
+        forwarded_allow_ips=settings.server.trusted_proxies,
+    )
+    if settings.server.workers == 1:
+        _Announcing(config, ready).run([public])
+    else:
+        _Workers(config, [public], ready).run()
+
+
+def _worker(settings: Settings, ops: socket.socket) -> ASGIApp:
+    log.configure(settings.log.level)
+    return Gateway(settings, beside=partial(_run_ops, ops)).public
+
+
+@asynccontextmanager
+async def _run_ops(ops: socket.socket, gateway: Gateway) -> AsyncIterator[None]:
+    """Serve the operations' port beside the public one, and tell it as soon as the process begins to drain."""
+    server = _Quiet(_config(gateway.ops, lifespan="off"))
+    running = asyncio.create_task(server.serve([ops]))
+    with _noticing_signals(gateway):
+        yield
+    server.should_exit = True
+    await running
+
+
+@contextmanager
+def _noticing_signals(gateway: Gateway) -> Iterator[None]:
+    """Turn not ready before the server's own handlers begin the shutdown."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def drain(number: int, frame: FrameType | None) -> None:
+        gateway.health.draining = True
+        handler = handlers[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number in handlers:
+        signal.signal(number, drain)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+class _Announcing(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+class _Workers(Multiprocess):
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
+        super().__init__(config, sockets)
+        self._ready = ready
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        if all(process.wait_until_ready(timeout=30) for process in self.processes):
+            self._ready()
+
+
+class _Quiet(uvicorn.Server):
+    """A server beside another one, which has the signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(app: Any, **options: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        **options,
+    )
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise OSError(f"{host}:{port}: {error.strerror}") from error
+    bound.set_inheritable(True)
+    return bound
+
+
+def _url(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
