@@ -51,6 +51,8 @@ class Clients:
                 pool_wait=up.user_store.pool_wait,
                 connect_timeout=up.user_store.connect_timeout,
                 statement_timeout=up.user_store.statement_timeout,
+                failures=up.user_store.breaker.failures,
+                open_for=up.user_store.breaker.open_for,
             ),
             gateway=Gateway(pipe("gateway", up.gateway), directory(up.gateway.address)),
             sessions=Sessions(pipe("sessions", up.sessions), directory(up.sessions.address or up.gateway.address)),

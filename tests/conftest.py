@@ -53,7 +53,7 @@ async def open_store() -> AsyncIterator[OpenStore]:
     async with AsyncExitStack() as stack:
 
         def open_(url: str, **options: Any) -> UserStore:
-            store = UserStore(url, **options)
+            store = UserStore(url, **({"failures": 1_000_000} | options))  # the breaker has tests of its own
             stack.push_async_callback(store.close)
             return store
 

@@ -51,7 +51,10 @@ class LeanTransport(httpx.AsyncBaseTransport):
 
     async def _dial(self, origin: Origin) -> Connection:
         context = self._ssl_context if origin.scheme == "https" else None
-        return await dial(origin, context, partial(Connection, origin, self._pool))
+        connection = await dial(origin, context, partial(Connection, origin, self._pool))
+        # Not when the loop calls connection_made: cancelled right then, uvloop never calls connection_lost.
+        self._pool.add(connection)
+        return connection
 
     @cached_property
     def _ssl_context(self) -> ssl.SSLContext:

@@ -18,9 +18,7 @@ _KEEP_ALIVE_MARGIN: Final = 0.8
 
 
 class Keeper(Protocol):
-    """Who knows all connections, and keeps the idle ones."""
-
-    def opened(self, connection: "Connection") -> None: ...
+    """Who keeps the idle connections."""
 
     def idle(self, connection: "Connection") -> None: ...
 
@@ -57,7 +55,10 @@ class Connection(asyncio.Protocol):
         self._overhead = 0
         self._lifetime = IDLE_SECONDS
         self._keep_alive = False
-        self.transport.write(message)
+        if self.transport.is_closing():  # it can be over before it was first used
+            self._fail(httpx.ReadError("the connection was closed before the request"))
+        else:
+            self.transport.write(message)
         return exchange
 
     def close(self) -> None:
@@ -68,7 +69,6 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # by its methods; uvloop's have another base
-        self._keeper.opened(self)
 
     def data_received(self, data: bytes) -> None:
         if self._exchange is None:

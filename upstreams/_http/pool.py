@@ -33,10 +33,12 @@ class Pool:
             connection.close()
         return None
 
-    def opened(self, connection: Connection) -> None:
-        self._open.add(connection)
+    def add(self, connection: Connection) -> None:
+        """Take charge of a new connection that is about to be used."""
         if self._closed:
             connection.close()
+        elif not connection.closed.done():
+            self._open.add(connection)
 
     def idle(self, connection: Connection) -> None:
         siblings = self._by_origin.setdefault(connection.origin, {})

@@ -1,7 +1,7 @@
 """Circuit breaker: an upstream that keeps failing is left alone, and asked again by one probe at a time."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final, Generic, TypeVar
 
 from upstreams.failure import Reason, UpstreamFailure
@@ -9,13 +9,14 @@ from upstreams.failure import Reason, UpstreamFailure
 C = TypeVar("C")
 
 _SERVER_ERROR = 500
-_NOT_ITS_TROUBLE: Final = frozenset({Reason.RATE_LIMITED, Reason.BREAKER_OPEN, Reason.SATURATED, Reason.DISABLED})
+_NOT_ITS_TROUBLE: Final = frozenset({Reason.RATE_LIMITED, Reason.SATURATED, Reason.DISABLED})
 
 
 class Breaker(Generic[C]):
     """Opens after ``failures`` in a row; then one probe may pass every ``open_for`` seconds until one succeeds.
 
-    A client error (4xx) is an answer, not trouble. A cancelled call says nothing about the upstream.
+    A client error (4xx) is an answer, not trouble, nor is a reason that is ``excused``. A cancelled call says
+    nothing about the upstream.
     """
 
     def __init__(
@@ -25,12 +26,14 @@ class Breaker(Generic[C]):
         *,
         failures: int,
         open_for: float,
+        excused: Collection[Reason] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._upstream = upstream
         self._send = send
         self._threshold = failures
         self._open_for = open_for
+        self._excused = _NOT_ITS_TROUBLE | frozenset(excused)
         self._clock = clock
         self._in_a_row = 0
         self._probing = False
@@ -51,15 +54,14 @@ class Breaker(Generic[C]):
         try:
             result = await self._send(call)
         except UpstreamFailure as failure:
-            if _is_trouble(failure):
+            if self._is_trouble(failure):
                 self._in_a_row += 1
                 self._next_probe = self._clock() + self._open_for
             raise
         self._in_a_row = 0
         return result
 
-
-def _is_trouble(failure: UpstreamFailure) -> bool:
-    if failure.reason is Reason.STATUS:
-        return failure.status is None or failure.status >= _SERVER_ERROR
-    return failure.reason not in _NOT_ITS_TROUBLE
+    def _is_trouble(self, failure: UpstreamFailure) -> bool:
+        if failure.reason is Reason.STATUS:
+            return failure.status is None or failure.status >= _SERVER_ERROR
+        return failure.reason not in self._excused

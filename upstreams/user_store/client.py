@@ -8,6 +8,7 @@ from sqlalchemy import ClauseElement, Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from upstreams.failure import Reason, UpstreamFailure
+from upstreams.pipe import Breaker
 from upstreams.user_store import readers, statements
 from upstreams.user_store.address import parse
 from upstreams.user_store.drivers import Row, driver
@@ -59,10 +60,19 @@ class UserStore:
         pool_wait: float = 1.0,
         statement_timeout: float = 1.5,
         connect_timeout: float = 1.0,
+        failures: int = 5,
+        open_for: float = 1.0,
     ) -> None:
-        """Raise ValueError when ``url`` names no database that can be read; nothing is connected yet."""
+        """Raise ValueError when ``url`` names no database that can be read; nothing is connected yet.
+
+        ``failures`` in a row open the circuit breaker, which then lets a probe through every ``open_for``.
+        """
         self._driver = driver(parse(url), statement_timeout, connect_timeout)
         self._pool = Pool(self._driver, size=pool_size, wait=pool_wait, timeout=statement_timeout)
+        # Unreadable data is one user's, and must not take the store away from the others.
+        self._send: Breaker[tuple[Statement, dict[str, Any]]] = Breaker(
+            UPSTREAM, self._fetch, failures=failures, open_for=open_for, excused={Reason.MALFORMED}
+        )
         self._session = self._compiled(statements.SESSION)
         self._account = self._compiled(statements.ACCOUNT)
         self._dashboard = self._compiled(statements.DASHBOARD)
@@ -116,12 +126,12 @@ class UserStore:
 
     async def ping(self) -> None:
         """Return when the database answers."""
-        await self._rows(self._ping)
+        await self._send((self._ping, {}))
 
     async def check_schema(self) -> None:
         """Return when every table and column that is read exists; else the failure is ``malformed``."""
         for statement in statements.SCHEMA:
-            await self._rows(self._compiled(statement))
+            await self._send((self._compiled(statement), {}))
 
     async def close(self) -> None:
         """Close the connections. Statements under way finish."""
@@ -130,11 +140,12 @@ class UserStore:
     def _compiled(self, statement: ClauseElement) -> Statement:
         return Statement(statement, self._driver.dialect)
 
-    async def _rows(self, statement: Statement, **values: Any) -> Sequence[Row]:
+    async def _fetch(self, call: tuple[Statement, dict[str, Any]]) -> Sequence[Row]:
+        statement, values = call
         return await self._pool.fetch(statement.sql, statement.arguments(values))
 
     async def _ask(self, statement: Statement, read: Callable[[Sequence[Row]], T], **values: Any) -> T:
-        rows = await self._rows(statement, **values)
+        rows = await self._send((statement, values))
         try:
             return read(rows)
         except (TypeError, ValueError, ArithmeticError) as error:
