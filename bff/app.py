@@ -79,16 +79,9 @@ class Gateway:
             for plan in kept_as_configured(PLANS, settings)
         }
         routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()]
-        cors = Middleware(
-            CORSMiddleware,
-            allow_origins=settings.auth.allowed_origins,
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["Authorization", "Cache-Control", "Content-Type", "If-None-Match", "X-Request-ID"],
-            allow_credentials=True,
-            expose_headers=EXPOSED_HEADERS,
-        )
-        app = _application([*routes, *self.health.routes(detailed=False)], [cors], self._lifespan)
-        return Edge(app, endpoints, reader, settings.auth.allowed_origins)
+        origins = settings.auth.allowed_origins
+        app = _application([*routes, *self.health.routes(detailed=False)], _cors(origins), self._lifespan)
+        return Edge(app, endpoints, reader, origins)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -121,6 +114,20 @@ def _keep(plan: Plan[Any], times: KeepTimes) -> Plan[Any]:
 def _nextauth(settings: Settings) -> NextAuthSessions | None:
     secret = settings.auth.nextauth_secret
     return None if secret is None else NextAuthSessions(secret.get_secret_value())
+
+
+def _cors(origins: Sequence[str]) -> list[Middleware]:
+    if not origins:
+        return []
+    middleware = Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["Authorization", "Cache-Control", "Content-Type", "If-None-Match", "X-Request-ID"],
+        allow_credentials=True,
+        expose_headers=EXPOSED_HEADERS,
+    )
+    return [middleware]
 
 
 def _application(

@@ -10,6 +10,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
@@ -52,6 +53,8 @@ def serve(settings: Settings, announce: Announce = print_urls) -> None:
 
 def _worker(settings: Settings, ops: socket.socket) -> ASGIApp:
     log.configure(settings.log.level)
+    if settings.cache.redis_url is not None:
+        structlog.get_logger("bff.serve").warning("cache.redis_url is not used: answers stay in process memory")
     return Gateway(settings, beside=partial(_run_ops, ops)).public
 
 

@@ -38,12 +38,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
         message = encode(request)
         origin = origin_of(request)
         connection = self._pool.take(origin) or await self._dial(origin)
-        exchange = connection.start(message, head_only=request.method == "HEAD")
-        try:
-            return await exchange.head
-        except BaseException:
-            exchange.close()
-            raise
+        return await connection.start(message, head_only=request.method == "HEAD").response()
 
     async def aclose(self) -> None:
         """Close every connection; an exchange under way ends with httpx.ReadError."""

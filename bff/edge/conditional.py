@@ -1,9 +1,6 @@
 """Conditional and cache-directed requests (RFC 9110, 13; RFC 9111, 5.2.1)."""
 
 from collections.abc import Mapping
-from typing import Final
-
-_ANEW: Final = frozenset({b"no-cache", b"no-store", b"max-age=0"})
 
 
 def wants_anew(headers: Mapping[bytes, bytes]) -> bool:
@@ -11,7 +8,7 @@ def wants_anew(headers: Mapping[bytes, bytes]) -> bool:
     directives = headers.get(b"cache-control")
     if directives is None:
         return False
-    return any(each.strip().lower() in _ANEW for each in directives.split(b","))
+    return any(each.strip().lower() == b"no-cache" for each in directives.split(b","))
 
 
 def matches(headers: Mapping[bytes, bytes], etag: bytes) -> bool:

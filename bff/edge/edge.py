@@ -20,6 +20,7 @@ _SECURITY: Final = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+_VARY: Final = (b"vary", b"Origin")
 _HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 _TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -42,13 +43,14 @@ class Edge:
         self._direct = direct
         self._reader = reader
         self._allowed_origins = frozenset(allowed_origins)
+        self._common = [*_SECURITY, *([_VARY] if allowed_origins else [])]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         exchange = scope[SCOPE_KEY] = Exchange.of(scope)
-        common = [(b"x-request-id", exchange.request_id), *_SECURITY]
+        common = [(b"x-request-id", exchange.request_id), *self._common]
         if scope["scheme"] == "https":
             common.append(_HSTS)
 

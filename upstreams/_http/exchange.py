@@ -12,15 +12,17 @@ MAX_BUFFERED_BYTES: Final = 256 * 1024
 class Exchange(httpx.AsyncByteStream):
     """The answer to one request, filled by its connection and read by its caller.
 
-    ``head`` resolves to the httpx.Response, whose stream this is. Iterating gives the body's chunks as they
+    ``response`` returns the httpx.Response, whose stream this is. Iterating gives the body's chunks as they
     were sent (never decoded) and raises httpx.ReadError when the body ends early, httpx.RemoteProtocolError
     when it is not HTTP and httpx.StreamClosed after ``aclose``. Closing before the end, or being cancelled,
     ends the connection: what is still to come must not meet the next request.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self.head: asyncio.Future[httpx.Response] = loop.create_future()
         self._loop = loop
+        # Let go as soon as it resolves: it holds the response, which holds this, and bodies must not wait for
+        # the garbage collector.
+        self._head: asyncio.Future[httpx.Response] | None = loop.create_future()
         # None as soon as the answer has ended: from then on the connection may be serving someone else.
         self._transport: asyncio.Transport | None = transport
         self._error: Exception | None = None
@@ -29,9 +31,22 @@ class Exchange(httpx.AsyncByteStream):
         self._paused = False
         self._arrival: asyncio.Future[None] | None = None
 
+    async def response(self) -> httpx.Response:
+        """Return the response when its head is there. Raises as the transport does; then all is closed."""
+        head = self._head
+        assert head is not None
+        try:
+            return await head
+        except BaseException:
+            self.close()
+            if head.done() and not head.cancelled():
+                head.exception()  # seen, so that a caller cancelled at that moment leaves no log of it
+            raise
+
     def begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        if not self.head.done():  # a cancelled caller is noticed here before it gets to run
-            self.head.set_result(httpx.Response(status, headers=headers, stream=self))
+        head, self._head = self._head, None
+        if head is not None and not head.done():  # a cancelled caller shows here before it gets to run
+            head.set_result(httpx.Response(status, headers=headers, stream=self))
 
     def feed(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
@@ -48,8 +63,9 @@ class Exchange(httpx.AsyncByteStream):
         self._resume()
         self._transport = None
         self._error = error
-        if error is not None and not self.head.done():
-            self.head.set_exception(error)
+        head, self._head = self._head, None
+        if error is not None and head is not None and not head.done():
+            head.set_exception(error)
         self._wake()
 
     def close(self) -> None:
@@ -58,8 +74,6 @@ class Exchange(httpx.AsyncByteStream):
             self._transport = None
             self._error = httpx.StreamClosed()
             self._chunks.clear()
-        if self.head.done() and not self.head.cancelled():
-            self.head.exception()  # seen, so that a caller cancelled at that moment leaves no log of it
 
     async def aclose(self) -> None:
         self.close()

@@ -10,6 +10,7 @@ from upstreams.failure import Reason, UpstreamFailure
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_URL_CHARS = 2048
+_MAX_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +28,25 @@ class Address:
             raise ValueError("a URL of at most 2048 characters")
         try:
             parsed = httpx.URL(url)
+            host = parsed.host.lower()
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ValueError("a valid URL") from error
-        if parsed.scheme not in _DEFAULT_PORTS or not parsed.host:
+        if parsed.scheme not in _DEFAULT_PORTS or not host:
             raise ValueError("an http:// or https:// URL")
-        if parsed.userinfo or parsed.query or parsed.fragment:
+        if parsed.userinfo or "?" in url or "#" in url:
             raise ValueError("a URL without user, query or fragment")
-        port = parsed.port or _DEFAULT_PORTS[parsed.scheme]
-        origin = f"{parsed.scheme}://{parsed.host.lower()}:{port}"
+        port = _DEFAULT_PORTS[parsed.scheme] if parsed.port is None else parsed.port
+        if not 0 < port <= _MAX_PORT:
+            raise ValueError("a port from 1 to 65535")
+        origin = f"{parsed.scheme}://{_bracketed(host)}:{port}"
         return cls(base=str(parsed).rstrip("/"), origin=origin, public_only=public_only)
 
     def url(self, path: str) -> httpx.URL:
         return _join(self.base, path)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 @lru_cache(maxsize=4096)
@@ -61,7 +69,7 @@ class HostRules:
     """
 
     def __init__(self, allowed: Sequence[str], shared: Address | None) -> None:
-        patterns = [pattern.strip().lower().strip("[]") for pattern in allowed]
+        patterns = [pattern.strip().lower() for pattern in allowed]
         self._suffixes = tuple(pattern[1:] for pattern in patterns if pattern.startswith("*."))
         self._exact = frozenset(pattern for pattern in patterns if not pattern.startswith("*."))
         self._shared_origin = shared.origin if shared else None
@@ -74,9 +82,9 @@ class HostRules:
             return None
         if address.origin == self._shared_origin:
             return address
-        host = httpx.URL(address.base).host.lower()
-        port = address.origin.rpartition(":")[2]
-        if host in self._exact or f"{host}:{port}" in self._exact:
+        authority = address.origin.partition("://")[2]
+        host = authority.rpartition(":")[0]
+        if not self._exact.isdisjoint((authority, host, host.strip("[]"))):
             return address
         if host.endswith(self._suffixes):
             return Address(address.base, address.origin, public_only=True)

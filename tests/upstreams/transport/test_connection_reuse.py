@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import weakref
 
 import httpx
 import pytest
@@ -161,3 +162,17 @@ async def test_closing_ends_what_is_under_way(transport):
             await body_of(response)
         with pytest.raises(RuntimeError):
             await transport.handle_async_request(server.get())
+
+
+async def test_answer_is_freed_without_the_garbage_collector(transport):
+    async with serving(always(OK)) as server:
+        gc.disable()
+        try:
+            response = await transport.handle_async_request(server.get())
+            assert await body_of(response) == b"ok"
+            stream = weakref.ref(response.stream)
+            del response
+            await asyncio.sleep(0)  # the loop itself holds what it is just handing over
+            assert stream() is None
+        finally:
+            gc.enable()

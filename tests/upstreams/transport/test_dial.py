@@ -179,6 +179,19 @@ async def test_tls_certificate_for_another_name(server_context, trusting, monkey
         assert isinstance(await cause_of_failing(transport, url), ssl.SSLCertVerificationError)
 
 
+async def test_tls_cancelled_within_the_handshake_leaves_nothing(transport):
+    async def script(peer):
+        await peer.reader.read()
+
+    async with serving(script) as server:
+        for _ in range(20):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await fetch(transport, httpx.Request("GET", server.url.replace("http:", "https:")))
+        for peer in server.peers:
+            await peer.closed.wait()
+
+
 async def test_tls_with_a_server_that_has_none(transport):
     async def script(peer):
         await peer.reader.read(100)
