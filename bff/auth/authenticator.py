@@ -15,7 +15,7 @@ class Authenticator:
     def __init__(self, reader: CredentialReader, identities: Identities, admin_emails: Collection[str]) -> None:
         self._reader = reader
         self._identities = identities
-        self._admins = frozenset(email.strip().lower() for email in admin_emails)
+        self._admins = frozenset(email.strip().lower() for email in admin_emails) - {""}
 
     async def admit(
         self, headers: Mapping[bytes, bytes], access: Access, *, reads: bool, expires: float

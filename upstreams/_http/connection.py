@@ -1,6 +1,7 @@
 """One connection to an origin: one exchange at a time, parsed as it arrives."""
 
 import asyncio
+import select
 from typing import Final, Protocol, cast
 
 import httptools
@@ -35,6 +36,7 @@ class Connection(asyncio.Protocol):
         self.expires = 0.0
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._keeper = keeper
+        self._arrivals = select.poll()
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: Exchange | None = None
         self._head_only = False
@@ -46,7 +48,12 @@ class Connection(asyncio.Protocol):
         self._keep_alive = False
 
     def start(self, message: bytes, *, head_only: bool) -> Exchange:
-        """Send a request on this idle connection; return its exchange. ``head_only``: the answer has no body."""
+        """Send a request on this idle connection; return its exchange. ``head_only``: the answer has no body.
+
+        Raises httpx.ReadError when the connection was over before its first use.
+        """
+        if self.transport.is_closing():
+            raise httpx.ReadError("the connection was closed before the request")
         exchange = Exchange(self.transport, self.closed.get_loop())
         self._exchange = exchange
         self._head_only = head_only
@@ -55,11 +62,18 @@ class Connection(asyncio.Protocol):
         self._overhead = 0
         self._lifetime = IDLE_SECONDS
         self._keep_alive = False
-        if self.transport.is_closing():  # it can be over before it was first used
-            self._fail(httpx.ReadError("the connection was closed before the request"))
-        else:
-            self.transport.write(message)
+        self.transport.write(message)
         return exchange
+
+    def is_usable(self) -> bool:
+        """Return whether a request may be sent on this idle connection.
+
+        Not when anything has arrived that the loop has yet to read: what was sent before the request is no
+        answer to it, and the end of the connection would cost a request that must not be repeated.
+        """
+        if self.transport.is_closing() or self.expires <= self.closed.get_loop().time():
+            return False
+        return not self._arrivals.poll(0)
 
     def close(self) -> None:
         """Close at once; who still waits for an answer gets httpx.ReadError."""
@@ -69,6 +83,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # by its methods; uvloop's have another base
+        self._arrivals.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         if self._exchange is None:

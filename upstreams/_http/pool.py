@@ -28,7 +28,7 @@ class Pool:
         while (idle := self._by_origin.get(origin)) is not None:
             connection = next(reversed(idle))
             self._forget(connection)
-            if connection.expires > connection.closed.get_loop().time() and not connection.transport.is_closing():
+            if connection.is_usable():
                 return connection
             connection.close()
         return None

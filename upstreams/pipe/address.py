@@ -1,5 +1,6 @@
 """Where an upstream lives, and which addresses a database row may name (upstreams.md: "it is input")."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ from upstreams.failure import Reason, UpstreamFailure
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_URL_CHARS = 2048
 _MAX_PORT = 65535
+_HOST = re.compile(rb"[a-z0-9._-]+|[0-9A-Fa-f:.]+")  # no backslash or percent sign, which resolvers may interpret
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Address:
             raise ValueError("a valid URL") from error
         if parsed.scheme not in _DEFAULT_PORTS or not host:
             raise ValueError("an http:// or https:// URL")
+        if not _HOST.fullmatch(parsed.raw_host):
+            raise ValueError("a valid host")
         if parsed.userinfo or "?" in url or "#" in url:
             raise ValueError("a URL without user, query or fragment")
         port = _DEFAULT_PORTS[parsed.scheme] if parsed.port is None else parsed.port

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import weakref
 
 import httpx
@@ -42,6 +43,15 @@ async def test_idle_connection_that_speaks_unasked_is_closed(transport):
         await server.peers[0].closed.wait()
         assert await fetch(transport, server.get()) == (200, b"ok")
         assert len(server.peers) == 2
+
+
+async def test_answer_that_was_there_before_the_request_is_not_its_answer(transport):
+    async with serving(echo) as server:
+        await fetch(transport, server.get("/first"))
+        # Past the loop: nothing gets to read it before the next request is sent.
+        os.write(server.peers[0].writer.get_extra_info("socket").fileno(), OK)
+        assert await fetch(transport, server.get("/second")) == (200, b"/second")
+        await server.peers[0].closed.wait()
 
 
 @pytest.mark.parametrize(
@@ -176,3 +186,13 @@ async def test_answer_is_freed_without_the_garbage_collector(transport):
             assert stream() is None
         finally:
             gc.enable()
+
+
+async def test_closing_reaches_a_connection_that_is_only_being_made(transport):
+    async with serving(echo) as server:
+        call = asyncio.create_task(fetch(transport, server.get()))
+        await asyncio.sleep(0)
+        await transport.aclose()
+        with pytest.raises(httpx.ReadError):
+            await call
+        await until(lambda: all(peer.closed.is_set() for peer in server.peers))

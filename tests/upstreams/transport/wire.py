@@ -27,6 +27,8 @@ class Peer:
 
     async def send(self, *parts: bytes) -> None:
         for part in parts:
+            if self.writer.is_closing():
+                raise ConnectionResetError  # uvloop would raise RuntimeError
             self.writer.write(part)
             await self.writer.drain()
 
@@ -76,7 +78,7 @@ async def serving(script: Script, context: ssl.SSLContext | None = None) -> Asyn
             peer.writer.transport.abort()
             task.cancel()
         for end in await asyncio.gather(*tasks, return_exceptions=True):
-            assert end is None or isinstance(end, asyncio.CancelledError)
+            assert end is None or isinstance(end, asyncio.CancelledError), repr(end)
         await server.wait_closed()
 
 

@@ -1,0 +1,1 @@
+"""Side-by-side benchmarks: the gateway beside two servers that answer the same from the same upstreams."""

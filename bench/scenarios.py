@@ -1,0 +1,185 @@
+"""What is measured. Every scenario asks the servers in turn, round by round: A B C, A B C, ..."""
+
+import json
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bench.load import Window
+from bench.machine import resident_mebibytes
+from bench.servers import BFF, BFF_LOGGING, NAMES, Server, running
+from bench.store import LARGE_USER
+from bench.upstream import STATEMENTS
+from bench.world import HEALTH, SESSIONS, Surroundings, load, request
+
+CONCURRENCY = 32
+CROWD = 1_000
+BYSTANDER = 63  # the user whose requests warm a server up before the crowd comes
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pace:
+    seconds: float
+    rounds: int
+    warm_up: float
+
+
+@dataclass(frozen=True)
+class Load:
+    """The medians of one server in one scenario; ``calls`` of the gateway for each request."""
+
+    per_second: float
+    p50_us: float
+    p99_us: float
+    cpu_us: float
+    server_busy: float
+    others_busy: float
+    calls: float
+    mebibytes: float
+
+
+@dataclass(frozen=True)
+class Burst:
+    """What a crowd of equal requests cost, and how many of them were answered in full."""
+
+    health: float
+    sessions: float
+    statements: float
+    milliseconds: float
+    complete: float
+
+
+def progress(text: str) -> None:
+    sys.stderr.write(f"bench: {text}\n")
+
+
+def compare_answers(around: Surroundings) -> None:
+    """Raise RuntimeError when the servers do not answer the same: the benchmark would compare nothing."""
+    progress("comparing the answers")
+    paths = [f"/api/dashboard/analytics?range={days}" for days in (30, 90, 180, 365)]
+    questions = [request(user, path, cached=cached) for user in (0, LARGE_USER) for path in paths for cached in (False, True)]
+    answers = {name: _answers(around, name, questions) for name in NAMES}
+    for name in NAMES:
+        for question, ours, theirs in zip(questions, answers[BFF], answers[name], strict=True):
+            if json.loads(ours) != json.loads(theirs):
+                raise RuntimeError(f"{name} answers differently to\n{question}{ours}\n{theirs}")
+
+
+def _answers(around: Surroundings, name: str, questions: Iterable[str]) -> list[str]:
+    with running(name, around.direct) as server:
+        return [next(iter(load(server, [question], 0).bodies)) for question in questions]
+
+
+def throughput(around: Surroundings, pace: Pace) -> dict[str, dict[str, Load]]:
+    """Return, by scenario and server, what 32 connections get: kept answers, and answers made anew."""
+    found = {}
+    with ExitStack() as stack:
+        servers = [stack.enter_context(running(name, around.direct)) for name in (*NAMES, BFF_LOGGING)]
+        found["cached"] = _scenario(around, pace, servers, "cached", delay=0.0, cached=True)
+        for delay in (0.0, 0.005):
+            name = f"uncached, {delay * 1000:g} ms"
+            found[name] = _scenario(around, pace, servers[:-1], name, delay=delay, cached=False)
+    return found
+
+
+def _scenario(
+    around: Surroundings, pace: Pace, servers: Sequence[Server], name: str, *, delay: float, cached: bool
+) -> dict[str, Load]:
+    around.delay(delay)
+    requests = [request(user, cached=cached) for user in range(CONCURRENCY)]
+
+    def ask(server: Server) -> Load:
+        # Once without measuring, so that what is counted below is neither connecting nor the first fan-out.
+        load(server, requests, 0)
+        before = sum(around.counts().values())
+        window = load(server, requests, pace.seconds, pace.warm_up)
+        calls = sum(around.counts().values()) - before
+        return _load(window, calls / window.asked, server)
+
+    found = in_turn(pace, name, servers, ask, lambda server: server.name)
+    around.delay(0)
+    return {server: _median(loads) for server, loads in found.items()}
+
+
+def _load(window: Window, calls: float, server: Server) -> Load:
+    return Load(
+        per_second=window.per_second,
+        p50_us=window.p50_us,
+        p99_us=window.p99_us,
+        cpu_us=window.server_cpu_us,
+        server_busy=window.server_busy,
+        others_busy=window.others_busy,
+        calls=calls,
+        mebibytes=resident_mebibytes(server.pid),
+    )
+
+
+def crowd(around: Surroundings, pace: Pace) -> dict[str, Burst]:
+    """Return what 1,000 equal requests at once, of which no answer is kept, cost each server."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(running(name, around.counting)) for name in NAMES]
+        for server in servers:
+            load(server, [request(BYSTANDER, cached=True)] * CONCURRENCY, pace.warm_up, pace.warm_up)
+        users = iter(range(BYSTANDER))
+        found = in_turn(pace, "crowd", servers, lambda server: _burst(around, server, next(users)), lambda s: s.name)
+    return {server: _median(bursts) for server, bursts in found.items()}
+
+
+def _burst(around: Surroundings, server: Server, user: int) -> Burst:
+    before = around.counts()
+    window = load(server, [request(user, cached=True)] * CROWD, 0)
+    after = around.counts()
+    complete = sum(number for body, number in window.bodies.items() if _is_complete(body))
+    return Burst(
+        health=after[HEALTH] - before[HEALTH],
+        sessions=after[SESSIONS] - before[SESSIONS],
+        statements=after[STATEMENTS] - before[STATEMENTS],
+        milliseconds=window.seconds * 1000,
+        complete=complete,
+    )
+
+
+def _is_complete(body: str) -> bool:
+    return json.loads(body)["source"] == {"gateway": "live", "sessions": "live"}
+
+
+def sizes(around: Surroundings, pace: Pace) -> dict[str, Load]:
+    """Return what one connection gets of this gateway for a user with 10 agents, and for one with 10,000."""
+    with running(BFF, around.direct) as server:
+        questions = [
+            (f"{operation}, {size} agents", request(user, f"/api/dashboard/{operation}", cached=False))
+            for operation in ("stats", "analytics")
+            for size, user in (("10", 0), ("10,000", LARGE_USER))
+        ]
+
+        def ask(question: tuple[str, str]) -> Load:
+            window = load(server, [question[1]], pace.seconds, pace.warm_up)
+            return _load(window, 0, server)
+
+        found = in_turn(pace, "sizes", questions, ask, lambda question: question[0])
+    return {name: _median(loads) for name, loads in found.items()}
+
+
+R = TypeVar("R", Load, Burst)
+
+
+def in_turn(
+    pace: Pace, what: str, subjects: Sequence[T], ask: Callable[[T], R], name: Callable[[T], str]
+) -> dict[str, list[R]]:
+    found: defaultdict[str, list[R]] = defaultdict(list)
+    for number in range(pace.rounds):
+        for subject in subjects:
+            progress(f"{what}: {name(subject)} ({number + 1}/{pace.rounds})")
+            found[name(subject)].append(ask(subject))
+    return found
+
+
+def _median(results: Sequence[R]) -> R:
+    first = results[0]
+    return type(first)(**{field: statistics.median(getattr(each, field) for each in results) for field in vars(first)})

@@ -1,0 +1,47 @@
+"""Calls to pass through one layer of the pipe, and a next layer that does as it is told."""
+
+import asyncio
+
+import httpx
+import msgspec
+
+from upstreams.failure import Reason, UpstreamFailure
+from upstreams.pipe import Call
+
+ANYTHING = msgspec.json.Decoder()
+
+
+def call(*, expires_in=10.0, idempotent=True, decoder=ANYTHING):
+    expires = asyncio.get_running_loop().time() + expires_in
+    return Call(httpx.Request("GET", "http://up/"), expires, idempotent, decoder)
+
+
+def failure(reason=Reason.REFUSED, **more):
+    return UpstreamFailure("up", reason, **more)
+
+
+class Script:
+    """A next layer: raises or returns what it was given, in this order, and notes when it was called."""
+
+    def __init__(self, *outcomes):
+        self._outcomes = list(outcomes)
+        self.called_at = []
+
+    async def __call__(self, call):
+        self.called_at.append(asyncio.get_running_loop().time())
+        outcome = self._outcomes.pop(0)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+
+class Held:
+    """A next layer whose calls end when the test says so."""
+
+    def __init__(self):
+        self.calls = []
+
+    async def __call__(self, call):
+        ended = asyncio.get_running_loop().create_future()
+        self.calls.append(ended)
+        return await ended
