@@ -14,9 +14,10 @@ from bff.clock import monotonic
 from bff.plans.fan_out import FanOut
 from bff.plans.plan import Ask, Got, Plan
 from bff.plans.shared import DEGRADED_FRESH_SECONDS, Sources
-from upstreams.failure import UpstreamFailure
+from upstreams.failure import Reason, UpstreamFailure
 
 _REFRESH_PAUSE_SECONDS: Final = 1.0
+_MERGE_SECONDS: Final = 0.025  # what a fan-out that ends at the deadline still needs to become an answer
 
 
 class State(Enum):
@@ -62,7 +63,7 @@ class Answers:
                 return Answered(kept, State.STALE)
         flight, leads = self._flights.join(key, lambda: self._make(key, plan, ask, expires, anew=bypass))
         try:
-            entry = await asyncio.shield(flight)
+            entry = await _landing(flight, plan, expires)
         except UpstreamFailure as failure:
             if kept is None or monotonic() >= kept.error_until:
                 raise
@@ -90,6 +91,15 @@ class Answers:
 
     async def close(self) -> None:
         await self._flights.close()
+
+
+async def _landing(flight: asyncio.Task[Entry], plan: Plan[Any], expires: float) -> Entry:
+    # Who joined a flight may have less time left than the one who started it.
+    try:
+        async with asyncio.timeout_at(expires + _MERGE_SECONDS):
+            return await asyncio.shield(flight)
+    except TimeoutError as error:
+        raise UpstreamFailure(plan.sources[0].upstream, Reason.TIMEOUT) from error
 
 
 def _entry(plan: Plan[Any], body: bytes, got: Got, timing: str) -> Entry:

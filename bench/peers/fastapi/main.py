@@ -38,7 +38,7 @@ engine = create_async_engine(
     isolation_level="AUTOCOMMIT",
 )
 client = httpx.AsyncClient(
-    timeout=1.5, limits=httpx.Limits(max_connections=64, max_keepalive_connections=64), trust_env=False
+    timeout=1.5, limits=httpx.Limits(max_connections=100, max_keepalive_connections=32), trust_env=False
 )
 callers: TTLCache[str, "Caller"] = TTLCache(maxsize=20_000, ttl=10)
 answers: TTLCache[tuple[str, int], bytes] = TTLCache(maxsize=10_000, ttl=30)
