@@ -1,10 +1,10 @@
 """What the peers run on: made once, from their locks, beside this module."""
 
-import os
 import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -21,8 +21,7 @@ def prepare() -> None:
     _install(FASTIFY / "package-lock.json", FASTIFY / "node_modules" / "installed", _node_packages)
 
 
-def _install(lock: Path, mark: Path, install: object) -> None:
-    assert callable(install)
+def _install(lock: Path, mark: Path, install: Callable[[], None]) -> None:
     if mark.exists() and mark.read_bytes() == lock.read_bytes():
         return
     sys.stderr.write(f"bench: installing {lock.relative_to(HERE)}\n")
@@ -32,10 +31,10 @@ def _install(lock: Path, mark: Path, install: object) -> None:
 
 def _python_packages() -> None:
     venv.create(PYTHON.parent.parent, with_pip=True, clear=True)
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-    subprocess.run([*pip, "-r", FASTAPI / "requirements.lock"], check=True)
+    pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--require-hashes", "-r", FASTAPI / "requirements.lock"], check=True)
 
 
 def _node_packages() -> None:
     npm = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run(npm, cwd=FASTIFY, check=True, stdout=subprocess.DEVNULL, env=os.environ)
+    subprocess.run(npm, cwd=FASTIFY, check=True, stdout=subprocess.DEVNULL)

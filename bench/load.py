@@ -1,4 +1,4 @@
-"""``python -m bench.load``: asks a server over kept connections. A job comes in as JSON, what was measured goes out."""
+"""``python -m bench.load``: asks a server over kept connections. A job comes in, what was measured goes out."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ class Job:
     """What to ask: ``requests`` holds each connection's one request.
 
     Either for ``seconds``, after ``warm_up`` seconds that do not count; or, when ``seconds`` is 0, once each,
-    all at the same moment.
+    all at the same moment. ``every`` is the least time from one request of a connection to its next.
     """
 
     port: int
@@ -31,6 +31,7 @@ class Job:
     requests: list[str]
     seconds: float
     warm_up: float = 0.0
+    every: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,13 @@ class Window:
 
 
 class Connection(asyncio.Protocol):
-    """Asks again as soon as it is answered, as long as ``again()``."""
+    """Asks again when it is answered and ``every`` seconds have passed, as long as ``again()``."""
 
     transport: asyncio.Transport
 
-    def __init__(self, request: bytes, again: Callable[[], bool]) -> None:
+    def __init__(self, request: bytes, every: float, again: Callable[[], bool]) -> None:
         self._request = request
+        self._every = every
         self._again = again
         self._asked_at = 0.0
         self._received = b""
@@ -96,10 +98,13 @@ class Connection(asyncio.Protocol):
     def _answered(self, body: bytes) -> None:
         self.latencies.append(time.perf_counter() - self._asked_at)
         self.body = body
-        if self._again():
-            self.ask()
-        else:
+        if not self._again():
             self.done.set_result(None)
+        elif self._every:
+            pause = self._asked_at + self._every - time.perf_counter()
+            asyncio.get_running_loop().call_later(max(0.0, pause), self.ask)
+        else:
+            self.ask()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.fail(f"the server closed the connection: {exc}")
@@ -144,7 +149,7 @@ async def run(job: Job) -> Window:
     def again() -> bool:
         return loop.time() < ends
 
-    connections = [await _connect(job.port, request.encode(), again) for request in job.requests]
+    connections = [await _connect(job, request, again) for request in job.requests]
     ends = loop.time() + job.warm_up + job.seconds if job.seconds else 0.0
     meter = Meter(job.pid)
     for connection in connections:
@@ -160,9 +165,10 @@ async def run(job: Job) -> Window:
     return meter.window(connections, warmed_up)
 
 
-async def _connect(port: int, request: bytes, again: Callable[[], bool]) -> Connection:
-    loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(lambda: Connection(request, again), "127.0.0.1", port)
+async def _connect(job: Job, request: str, again: Callable[[], bool]) -> Connection:
+    _, connection = await asyncio.get_running_loop().create_connection(
+        lambda: Connection(request.encode(), job.every, again), "127.0.0.1", job.port
+    )
     return connection
 
 

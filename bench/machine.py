@@ -41,22 +41,21 @@ def resident_mebibytes(pid: int) -> float:
 
 
 def own_cpus_busy_seconds() -> float:
-    """Return how long the CPUs that this process may run on have been busy since the machine's start, on average."""
+    """Return how long the CPUs of this process have been busy since the machine's start, on average."""
     busy = {}
     for line in Path("/proc/stat").read_text().splitlines():
         name, *ticks = line.split()
         if name.startswith("cpu") and name != "cpu":
             user, nice, system, _idle, _iowait, *interrupts = map(int, ticks[:8])
-            busy[int(name.removeprefix("cpu"))] = (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+            total = user + nice + system + sum(interrupts)
+            busy[int(name.removeprefix("cpu"))] = total / os.sysconf("SC_CLK_TCK")
     return statistics.mean(busy[cpu] for cpu in os.sched_getaffinity(0))
 
 
 def description() -> str:
     """Return the machine, its load and the versions of what runs, as lines of markdown."""
-    model = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.machine(),
-    )
+    facts = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(":")[2].strip() for line in facts if "model name" in line), platform.machine())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     pinning = (

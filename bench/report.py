@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from bench.scenarios import CONCURRENCY, CROWD, Burst, Load
 from bench.servers import BFF, FASTAPI, FASTIFY
 
+Throughput = Mapping[str, Mapping[str, Load]]
 
-def report(throughput: Mapping[str, Mapping[str, Load]], crowd: Mapping[str, Burst], sizes: Mapping[str, Load]) -> str:
+
+def report(throughput: Throughput, crowd: Mapping[str, Burst], sizes: Mapping[str, Load]) -> str:
     return "\n\n".join(
         [
             f"### `analytics`, {CONCURRENCY} connections",
@@ -26,7 +28,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _throughput(found: Mapping[str, Mapping[str, Load]]) -> str:
+def _throughput(found: Throughput) -> str:
     heads = ["scenario", "server", "requests/s", "p50 ms", "p99 ms", "server CPU us/request"]
     heads += ["server busy", "other CPUs busy", "gateway calls/request", "RSS MiB"]
     return _table(
@@ -50,7 +52,7 @@ def _throughput(found: Mapping[str, Mapping[str, Load]]) -> str:
     )
 
 
-def _ratios(found: Mapping[str, Mapping[str, Load]]) -> str:
+def _ratios(found: Throughput) -> str:
     return _table(
         ["scenario", "peer", "requests/s", "requests per CPU second"],
         [

@@ -1,5 +1,6 @@
 """What is measured. Every scenario asks the servers in turn, round by round: A B C, A B C, ..."""
 
+import itertools
 import json
 import statistics
 import sys
@@ -18,6 +19,7 @@ from bench.world import HEALTH, SESSIONS, Surroundings, load, request
 
 CONCURRENCY = 32
 CROWD = 1_000
+UNHURRIED = 0.05  # seconds
 BYSTANDER = 63  # the user whose requests warm a server up before the crowd comes
 
 T = TypeVar("T")
@@ -62,8 +64,10 @@ def progress(text: str) -> None:
 def compare_answers(around: Surroundings) -> None:
     """Raise RuntimeError when the servers do not answer the same: the benchmark would compare nothing."""
     progress("comparing the answers")
-    paths = [f"/api/dashboard/analytics?range={days}" for days in (30, 90, 180, 365)]
-    questions = [request(user, path, cached=cached) for user in (0, LARGE_USER) for path in paths for cached in (False, True)]
+    questions = [
+        request(user, f"/api/dashboard/analytics?range={days}", cached=cached)
+        for user, days, cached in itertools.product((0, LARGE_USER), (30, 90, 180, 365), (False, True))
+    ]
     answers = {name: _answers(around, name, questions) for name in NAMES}
     for name in NAMES:
         for question, ours, theirs in zip(questions, answers[BFF], answers[name], strict=True):
@@ -127,7 +131,11 @@ def crowd(around: Surroundings, pace: Pace) -> dict[str, Burst]:
         for server in servers:
             load(server, [request(BYSTANDER, cached=True)] * CONCURRENCY, pace.warm_up, pace.warm_up)
         users = iter(range(BYSTANDER))
-        found = in_turn(pace, "crowd", servers, lambda server: _burst(around, server, next(users)), lambda s: s.name)
+
+        def ask(server: Server) -> Burst:
+            return _burst(around, server, next(users))
+
+        found = in_turn(pace, "crowd", servers, ask, lambda server: server.name)
     return {server: _median(bursts) for server, bursts in found.items()}
 
 
@@ -146,11 +154,15 @@ def _burst(around: Surroundings, server: Server, user: int) -> Burst:
 
 
 def _is_complete(body: str) -> bool:
-    return json.loads(body)["source"] == {"gateway": "live", "sessions": "live"}
+    source: dict[str, str] = json.loads(body)["source"]
+    return source == {"gateway": "live", "sessions": "live"}
 
 
 def sizes(around: Surroundings, pace: Pace) -> dict[str, Load]:
-    """Return what one connection gets of this gateway for a user with 10 agents, and for one with 10,000."""
+    """Return what this gateway gives a user with 10 agents, and one with 10,000, both asking equally often.
+
+    Equally often, because a process that is woken more seldom spends more on each request.
+    """
     with running(BFF, around.direct) as server:
         questions = [
             (f"{operation}, {size} agents", request(user, f"/api/dashboard/{operation}", cached=False))
@@ -159,7 +171,7 @@ def sizes(around: Surroundings, pace: Pace) -> dict[str, Load]:
         ]
 
         def ask(question: tuple[str, str]) -> Load:
-            window = load(server, [question[1]], pace.seconds, pace.warm_up)
+            window = load(server, [question[1]], pace.seconds, pace.warm_up, every=UNHURRIED)
             return _load(window, 0, server)
 
         found = in_turn(pace, "sizes", questions, ask, lambda question: question[0])
@@ -181,5 +193,6 @@ def in_turn(
 
 
 def _median(results: Sequence[R]) -> R:
-    first = results[0]
-    return type(first)(**{field: statistics.median(getattr(each, field) for each in results) for field in vars(first)})
+    fields = vars(results[0])
+    medians = {field: statistics.median(getattr(each, field) for each in results) for field in fields}
+    return type(results[0])(**medians)

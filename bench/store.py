@@ -47,12 +47,11 @@ async def fill(url: str, gateway: str) -> None:
         await connection.close()
 
 
-async def _fill_user(
-    connection: asyncpg.Connection, user: int, agents: int, gateway: str, now: datetime
-) -> None:
+async def _fill_user(connection: asyncpg.Connection, user: int, agents: int, gateway: str, now: datetime) -> None:
     user_id = f"bench_{user}"
-    row = (user_id, f"User {user}", f"{user_id}@example.com", "label", "active", now, None, gateway + path_of(user))
-    await _copy(connection, tables.user, [(*row, None, None, 0)])
+    plan = ("label", "active", now, None)
+    row = (user_id, f"User {user}", f"{user_id}@example.com", *plan, gateway + path_of(user), None, None, 0)
+    await _copy(connection, tables.user, [row])
     session = (user_id, session_token(user), user_id, now + timedelta(days=30))
     await _copy(connection, tables.session, [session])
     await _copy(connection, tables.agent, [_agent(user_id, number, now) for number in range(agents)])

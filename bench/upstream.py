@@ -73,9 +73,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-async def _copy_counting(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: Counter[str]
-) -> None:
+async def _copy_counting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: Counter[str]) -> None:
     typed = False
     while True:
         # The first message, and the one after a request for encryption was refused, has no type.

@@ -68,9 +68,14 @@ def request(user: int, path: str = "/api/dashboard/analytics", *, cached: bool) 
     return f"GET {path} HTTP/1.1\r\nhost: bench\r\naccept: application/json\r\n{cookie}{anew}\r\n"
 
 
-def load(server: Server, requests: Sequence[str], seconds: float, warm_up: float = 0.0) -> Window:
-    """Let a process of its own ask, over one connection for each request. Raises RuntimeError for any but a 200."""
-    job = Job(server.port, server.pid, list(requests), seconds, warm_up)
+def load(
+    server: Server, requests: Sequence[str], seconds: float, warm_up: float = 0.0, every: float = 0.0
+) -> Window:
+    """Let a process of its own ask, over one connection for each request, and return what it measured.
+
+    Raises RuntimeError for any answer but a 200.
+    """
+    job = Job(server.port, server.pid, list(requests), seconds, warm_up, every)
     command = [sys.executable, "-m", "bench.load"]
     done = subprocess.run(command, input=json.dumps(asdict(job)), capture_output=True, text=True, check=False)
     if done.returncode:

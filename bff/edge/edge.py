@@ -21,7 +21,7 @@ _SECURITY: Final = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 _VARY: Final = (b"vary", b"Origin")
-_HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+_HSTS: Final = (b"strict-transport-security", b"max-age=63072000")
 _TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 

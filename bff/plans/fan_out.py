@@ -47,7 +47,8 @@ class FanOut:
         try:
             self._got.put(source, await self._fetch(source, self._ask))
         except UpstreamFailure as failure:
-            self._close(source, failure)
+            # Named after the source: what failed may be the way to it, as when the store cannot tell where it is.
+            self._close(source, UpstreamFailure(source.upstream, failure.reason, status=failure.status))
         except Exception as error:  # noqa: BLE001 - a bug in a source must end the fan-out, not leave it waiting
             if not self._ended.done():
                 self._ended.set_exception(error)

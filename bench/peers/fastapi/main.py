@@ -38,7 +38,7 @@ engine = create_async_engine(
     isolation_level="AUTOCOMMIT",
 )
 client = httpx.AsyncClient(
-    timeout=1.5, limits=httpx.Limits(max_connections=100, max_keepalive_connections=32), trust_env=False
+    timeout=1.5, limits=httpx.Limits(max_connections=200, max_keepalive_connections=200), trust_env=False
 )
 callers: TTLCache[str, "Caller"] = TTLCache(maxsize=20_000, ttl=10)
 answers: TTLCache[tuple[str, int], bytes] = TTLCache(maxsize=10_000, ttl=30)
@@ -138,7 +138,9 @@ async def analytics(caller: Caller, days: int) -> Analytics:
     now = datetime.now(UTC).replace(tzinfo=None)
     since = now - timedelta(days=days)
     rows, alive, sessions = await asyncio.gather(
-        ask(INVENTORY, user_id=caller.user_id, since=since, until=now), gateway_alive(caller), list_sessions(caller)
+        ask(INVENTORY, user_id=caller.user_id, since=since, until=now),
+        gateway_alive(caller),
+        list_sessions(caller),
     )
     counted = channels(sessions or [], alive)
     skills = [row for row in rows if row.kind == "skills"]

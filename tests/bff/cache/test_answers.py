@@ -85,6 +85,7 @@ async def test_a_copy_that_is_too_old_is_not_served(kitchen, clock):
     clock.advance(29.9)
     kitchen.store.hung = True
     assert (await kitchen.ask())[0] is State.STALE
+    await settle()
     kitchen.store.hung = False
     await kitchen.answers.close()
     clock.advance(0.1)
