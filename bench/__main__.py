@@ -13,7 +13,7 @@ from bench.world import surroundings
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round: a rough idea in half a minute")
-    pace = Pace(1.0, 1, 0.5) if parser.parse_args().quick else Pace(4.0, 3, 1.0)
+    pace = Pace(1.0, 1, 0.5) if parser.parse_args().quick else Pace(3.0, 3, 1.0)
     machine = description()
     environments.prepare()
     leave_server_cpu()

@@ -22,7 +22,7 @@ from bff.cache.store import Store
 from bff.clients import Clients
 from bff.configuration import ConfigurationError
 from bff.edge.edge import Edge
-from bff.edge.errors import routing_error
+from bff.edge.errors import routing_error, unexpected_error
 from bff.edge.plan_endpoint import PlanEndpoint
 from bff.endpoints import PLANS
 from bff.ops import Health
@@ -136,7 +136,10 @@ def _application(
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
 ) -> Starlette:
     app = Starlette(
-        routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers={HTTPException: routing_error}
+        routes=routes,
+        middleware=middleware,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: routing_error, Exception: unexpected_error},
     )
     app.router.redirect_slashes = False  # a redirect would be built from the caller's Host header
     return app

@@ -52,7 +52,7 @@ def load(file: Path | None = None) -> Settings:
 def validate(values: dict[str, Any], file: Path | None = None) -> Settings:
     """Return the settings made of ``values`` alone. Raises ConfigurationError, naming ``file`` as their source."""
     try:
-        return Settings.model_validate(values)
+        return Settings.model_validate({str(key): value for key, value in values.items()})
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
@@ -109,7 +109,7 @@ def _explain(error: ErrorDetails, file: Path | None) -> str:
     if error["type"] == "missing":
         return f"{where}: {key}: missing, expected a value"
     expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{where}: {key}: expected {expected}"
+    return f"{where}: {key}: expected {expected.replace('String should ', 'text to ')}"
 
 
 def _source(path: tuple[str, ...], file: Path | None) -> tuple[str, str]:

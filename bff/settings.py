@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from upstreams.pipe import Address, Policy
+from upstreams.user_store.address import parse
 
 ENV_PREFIX = "BFF_"
 
@@ -95,6 +96,15 @@ class UserStore(Section):
     connect_timeout: Seconds = 1.0
     statement_timeout: Seconds = 1.5
     breaker: Breaker = Breaker()
+
+    @field_validator("url")
+    @classmethod
+    def _readable(cls, url: SecretStr) -> SecretStr:
+        try:
+            parse(url.get_secret_value())
+        except ValueError as error:
+            raise ValueError(f"a URL that can be used: {error}") from None
+        return url
 
 
 class HttpUpstream(Section):

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bff.auth.credentials import MAX_COOKIE_BYTES, CredentialReader, bearer
 from bff.auth.csrf import SAFE_METHODS, is_forged
-from bff.edge.errors import error_answer
+from bff.edge.errors import UNEXPECTED, error_answer
 from bff.edge.exchange import SCOPE_KEY, Exchange
 from upstreams import trace
 
@@ -65,7 +65,7 @@ class Edge:
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets the documented error
             _log.exception("unexpected", request_id=exchange.request_id.decode(), operation=exchange.operation)
             if not exchange.status:
-                await error_answer(500, "Internal server error")(scope, receive, send_with_headers)
+                await UNEXPECTED(scope, receive, send_with_headers)
         finally:
             _record(exchange, scope)
 

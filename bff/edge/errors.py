@@ -26,6 +26,9 @@ def error_answer(
     return Answer(status, msgspec.json.encode({"error": message, **(fields or {})}), headers)
 
 
+UNEXPECTED = error_answer(500, "Internal server error")
+
+
 def unavailable() -> Answer:
     """Return the 503 of a request that cannot be answered now and may be tried again."""
     return error_answer(503, "Service unavailable", retry_after=RETRY_AFTER_SECONDS)
@@ -36,3 +39,9 @@ async def routing_error(request: Request, error: Exception) -> Response:  # noqa
     assert isinstance(error, HTTPException)
     body = msgspec.json.encode({"error": _MESSAGES.get(error.status_code, "Bad request")})
     return Response(body, error.status_code, error.headers, media_type="application/json")
+
+
+async def unexpected_error(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Answer a bug behind the router, which would do it in a shape of its own; the edge logs it."""
+    headers = {name.decode(): value.decode() for name, value in UNEXPECTED.headers}
+    return Response(UNEXPECTED.body, UNEXPECTED.status, headers)

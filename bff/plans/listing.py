@@ -11,12 +11,7 @@ _LEGEND = "Kept: fresh / after that stale while revalidated / at most this old w
 def listing(plans: Sequence[Plan[Any]]) -> str:
     """Return each plan with its sources, what stands in for them, and its times in seconds."""
     lines = [line for plan in plans for line in _plan(plan)]
-    return "\n".join(
-        [
-            *lines,
-            "Kept: fresh / after that stale while revalidated / at most this old when a required source fails.",
-        ]
-    )
+    return "\n".join([*lines, _LEGEND])
 
 
 def _plan(plan: Plan[Any]) -> Iterator[str]:

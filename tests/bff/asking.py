@@ -7,6 +7,7 @@ from contracts import Document
 from upstreams.failure import Reason, UpstreamFailure
 from upstreams.user_store import Account
 
+KEEP = Keep(fresh=10, stale=20, on_error=60)
 NOON = datetime(2026, 4, 4, 12, tzinfo=UTC)
 
 
@@ -39,7 +40,7 @@ def got(gave):
     return gathered
 
 
-def plan(*sources, merge=lambda ask, got: Note(some_text="made"), keep=Keep(10, 20, 60), **fields):
+def plan(*sources, merge=lambda ask, got: Note(some_text="made"), keep=KEEP, **fields):
     given = {
         "name": "test.note",
         "path": "/note",

@@ -37,9 +37,8 @@ engine = create_async_engine(
     max_overflow=0,  # what overflows is connected anew each time
     isolation_level="AUTOCOMMIT",
 )
-client = httpx.AsyncClient(
-    timeout=1.5, limits=httpx.Limits(max_connections=200, max_keepalive_connections=200), trust_env=False
-)
+# The default pool: one with room for every connection is slower, httpx looks at each idle one for each request.
+client = httpx.AsyncClient(timeout=1.5, trust_env=False)
 callers: TTLCache[str, "Caller"] = TTLCache(maxsize=20_000, ttl=10)
 answers: TTLCache[tuple[str, int], bytes] = TTLCache(maxsize=10_000, ttl=30)
 

@@ -9,7 +9,9 @@ ALLOWED = {"https://dashboard.example.com"}
 
 def forged(host="api.example.com", **headers):
     given = {"host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return is_forged({name.encode(): value.encode() for name, value in given.items() if value is not None}, ALLOWED)
+    return is_forged(
+        {name.encode(): value.encode() for name, value in given.items() if value is not None}, ALLOWED
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,11 @@ def test_a_configured_origin_always_passes(site):
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://dashboard.example.com", "https://dashboard.example.com:8443", "https://dashboard.example.com.evil.com"],
+    [
+        "http://dashboard.example.com",
+        "https://dashboard.example.com:8443",
+        "https://dashboard.example.com.evil.com",
+    ],
 )
 def test_what_is_like_a_configured_origin_does_not(origin):
     assert forged(origin=origin, sec_fetch_site="cross-site")

@@ -152,7 +152,17 @@ def test_a_compressed_session_is_refused():
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "....", "a.b.c", "a.b.c.d.e", "e30..AAAA.AAAA.AAAA", "bm90IGpzb24..AAAA.AAAA.AAAA", "é....", "." * 9999],
+    [
+        "",
+        ".",
+        "....",
+        "a.b.c",
+        "a.b.c.d.e",
+        "e30..AAAA.AAAA.AAAA",
+        "bm90IGpzb24..AAAA.AAAA.AAAA",
+        "é....",
+        "." * 9999,
+    ],
 )
 def test_what_is_no_jwe_is_no_session(text):
     assert SESSIONS.open(text) is None

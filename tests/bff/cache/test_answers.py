@@ -119,14 +119,14 @@ async def test_an_old_copy_stands_in_while_a_required_source_fails(kitchen, cloc
     kitchen.store.trouble = failure("store")
     clock.advance(59.9)
     answered = await kitchen.answer()
-    assert (answered.state, answered.failure) == (State.STALE_ON_ERROR, kitchen.store.trouble)
+    assert (answered.state, str(answered.failure)) == (State.STALE_ON_ERROR, "store: refused")
     clock.advance(0.1)
-    assert await kitchen.failure() is kitchen.store.trouble
+    assert str(await kitchen.failure()) == "store: refused"
 
 
 async def test_a_failure_is_not_kept(kitchen):
     kitchen.store.trouble = failure("store")
-    assert await kitchen.failure() is kitchen.store.trouble
+    assert str(await kitchen.failure()) == "store: refused"
     kitchen.store.trouble = None
     assert await kitchen.ask() == (State.MISS, 2)
 
@@ -139,7 +139,7 @@ async def test_without_a_time_on_error_no_old_copy_stands_in(clock):
     assert (await kitchen.ask())[0] is State.STALE
     await settle()
     clock.advance(0.1)
-    assert await kitchen.failure() is kitchen.store.trouble
+    assert str(await kitchen.failure()) == "store: refused"
 
 
 @pytest.mark.parametrize(("fresh", "seconds"), [(10, 2), (1, 1)])
@@ -181,7 +181,7 @@ async def test_who_asks_anew_in_vain_gets_the_copy(kitchen):
     await kitchen.ask()
     kitchen.store.trouble = failure("store")
     answered = await kitchen.answer(bypass=True)
-    assert (answered.state, answered.failure) == (State.STALE_ON_ERROR, kitchen.store.trouble)
+    assert (answered.state, str(answered.failure)) == (State.STALE_ON_ERROR, "store: refused")
 
 
 async def test_a_thousand_equal_questions_cost_one_fan_out(kitchen):

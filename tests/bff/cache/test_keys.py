@@ -12,7 +12,22 @@ from contracts import Document
 from tests.bff.asking import ask, plan
 
 PLAN = plan()
-TRICKY = ["", " ", "a", "A", "a ", "a:b", "a|b", "a\0", "a', 'b", "('a',)", "None", "everyone", "\u00e9", "e\u0301"]
+TRICKY = [
+    "",
+    " ",
+    "a",
+    "A",
+    "a ",
+    "a:b",
+    "a|b",
+    "a\0",
+    "a', 'b",
+    "('a',)",
+    "None",
+    "everyone",
+    "\u00e9",
+    "e\u0301",
+]
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,9 @@ def test_not_a_base_url(url, expected):
 
 
 def test_paths_are_below_the_base():
-    assert str(Address.parse("http://gw.example.com/base/").url("/healthz")) == "http://gw.example.com/base/healthz"
+    assert (
+        str(Address.parse("http://gw.example.com/base/").url("/healthz")) == "http://gw.example.com/base/healthz"
+    )
 
 
 def test_an_upstream_without_an_address_is_disabled():

@@ -1,0 +1,30 @@
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo import store
+from demo.platform import Platform, Ports
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[Platform]:
+    async with Platform(Ports.free()) as platform:
+        yield platform
+
+
+@pytest.fixture
+def settings(platform: Platform, tmp_path: Path) -> dict[str, Any]:
+    """Give the configuration of a gateway on the pretend platform and a store that is there."""
+    path = tmp_path / "store.db"
+    store.create(path, datetime.now(UTC), platform.urls["gateway"])
+    return platform.settings(path)
+
+
+@pytest.fixture
+def storeless(settings: dict[str, Any]) -> dict[str, Any]:
+    """Give the same with a store that is not there."""
+    settings["upstreams"]["user_store"] = {"url": "postgresql://user:of-the-store@127.0.0.1:1/platform"}
+    return settings

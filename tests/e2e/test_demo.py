@@ -1,0 +1,83 @@
+"""``bff demo``: what it prints works as printed."""
+
+import asyncio
+import re
+import shlex
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.process import COMMAND, WITHIN, environment
+
+
+@pytest.fixture
+async def demo(tmp_path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """Run the demo; give its process and what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *(COMMAND, "demo", "--port", "0", "--ops-port", "0"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(None),
+        cwd=tmp_path,
+    )
+    assert process.stdout is not None
+    try:
+        printed = await asyncio.wait_for(process.stdout.readuntil(b"Ctrl-C ends everything.\n"), WITHIN)
+        yield process, printed.decode()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+async def test_demo_does_what_it_prints(demo: tuple[asyncio.subprocess.Process, str]) -> None:
+    process, printed = demo
+    data, summary, break_it, broken, mend_it = (await _curl(line) for line in _curl_lines(printed))
+
+    assert data.json()["health"]["status"] == "healthy"
+    assert summary.json()["trial"]["active"] > 0
+    assert break_it.json() == {"upstream": "gateway", "faults": {"hang": True}}
+    assert broken.json()["health"]["status"] == "degraded"
+    assert broken.headers["bff-degraded"] == "gateway;reason=timeout"
+    assert mend_it.json() == {"upstream": "gateway", "faults": {}}
+
+    public, ops = re.findall(r"http://127\.0\.0\.1:\d+", printed)[:2]
+    for cookie in re.findall(r"(agentbot-session=\S+)$", printed, re.MULTILINE):
+        assert (await _curl(f"curl -b {cookie} {public}/api/dashboard/bootstrap")).status_code == 200
+    assert (await _curl(f"curl {ops}/readyz")).json() == {"status": "ready"}
+
+    process.send_signal(signal.SIGINT)
+    _, errors = await asyncio.wait_for(process.communicate(), WITHIN)
+    assert errors == b""
+    with pytest.raises(httpx.ConnectError):
+        await _curl(f"curl {public}/livez")
+
+
+def _curl_lines(printed: str) -> list[str]:
+    return [part.strip() for line in printed.splitlines() for part in line.split(";") if "curl " in part]
+
+
+async def _curl(line: str) -> httpx.Response:
+    """Do what curl would do."""
+    words = shlex.split(line)[1:]
+    method, url, headers, content = "GET", "", {}, None
+    while words:
+        match words.pop(0):
+            case "-b":
+                headers["Cookie"] = words.pop(0)
+            case "-H":
+                name, _, value = words.pop(0).partition(": ")
+                headers[name] = value
+            case "-d":
+                method, content = "POST", words.pop(0)
+            case "-X":
+                method = words.pop(0)
+            case "-s" | "-si":
+                pass
+            case word:
+                url = word
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        return await client.request(method, url, headers=headers, content=content)
