@@ -17,7 +17,7 @@ def report(throughput: Throughput, crowd: Mapping[str, Burst], sizes: Mapping[st
             _ratios(throughput),
             f"### {CROWD:,} equal requests at once, none kept",
             _crowd(crowd),
-            "### This gateway: a small user and a large one, one connection, uncached",
+            "### This gateway: a small user and a large one, uncached, 20 requests/s",
             _sizes(sizes),
         ]
     )

@@ -158,23 +158,45 @@ def _is_complete(body: str) -> bool:
     return source == {"gateway": "live", "sessions": "live"}
 
 
+@dataclass(frozen=True)
+class Question:
+    """An operation asked by one user, while the upstream takes ``delay`` seconds longer."""
+
+    operation: str
+    agents: str
+    user: int
+    delay: float = 0.0
+
+    @property
+    def name(self) -> str:
+        late = f", upstream {self.delay * 1000:g} ms late" if self.delay else ""
+        return f"{self.operation}, {self.agents} agents{late}"
+
+
+# The last is for comparison: the small user, made to wait as long as the large one does.
+QUESTIONS = (
+    Question("stats", "10", 0),
+    Question("stats", "10,000", LARGE_USER),
+    Question("analytics", "10", 0),
+    Question("analytics", "10,000", LARGE_USER),
+    Question("analytics", "10", 0, delay=0.03),
+)
+
+
 def sizes(around: Surroundings, pace: Pace) -> dict[str, Load]:
     """Return what this gateway gives a user with 10 agents, and one with 10,000, both asking equally often.
 
     Equally often, because a process that is woken more seldom spends more on each request.
     """
     with running(BFF, around.direct) as server:
-        questions = [
-            (f"{operation}, {size} agents", request(user, f"/api/dashboard/{operation}", cached=False))
-            for operation in ("stats", "analytics")
-            for size, user in (("10", 0), ("10,000", LARGE_USER))
-        ]
 
-        def ask(question: tuple[str, str]) -> Load:
-            window = load(server, [question[1]], pace.seconds, pace.warm_up, every=UNHURRIED)
+        def ask(question: Question) -> Load:
+            around.delay(question.delay)
+            asked = request(question.user, f"/api/dashboard/{question.operation}", cached=False)
+            window = load(server, [asked], pace.seconds, pace.warm_up, every=UNHURRIED)
             return _load(window, 0, server)
 
-        found = in_turn(pace, "sizes", questions, ask, lambda question: question[0])
+        found = in_turn(pace, "sizes", QUESTIONS, ask, lambda question: question.name)
     return {name: _median(loads) for name, loads in found.items()}
 
 

@@ -77,9 +77,13 @@ class HostRules:
         self._suffixes = tuple(pattern[1:] for pattern in patterns if pattern.startswith("*."))
         self._exact = frozenset(pattern for pattern in patterns if not pattern.startswith("*."))
         self._shared_origin = shared.origin if shared else None
+        self._known = lru_cache(maxsize=4096)(self._decide)
 
     def address(self, url: str) -> Address | None:
         """Return where ``url`` may be asked, or None when it may not."""
+        return self._known(url)
+
+    def _decide(self, url: str) -> Address | None:
         try:
             address = Address.parse(url)
         except ValueError:
