@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -34,6 +35,7 @@ Ctrl-C ends everything.
 
 def run(port: int, ops_port: int) -> None:
     """Run until SIGINT or SIGTERM. A port that is taken gives way to a free one."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # by an exception, so that the platform ends too
     with _platform() as told:
         settings = configuration.validate(
             told["settings"]

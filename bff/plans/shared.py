@@ -46,7 +46,8 @@ class Sources:
             flight, _ = self._flights.join(key, lambda: self._ask(key, source, shared, ask))
             told = await asyncio.shield(flight)
         if told.failure is not None:
-            raise told.failure
+            # Raised again and again, one failure would collect the traceback of everyone it was told to.
+            raise told.failure.with_traceback(None)
         return told.value
 
     async def _ask(self, key: Hashable, source: Source[Any], shared: Shared, ask: Ask[Any]) -> _Told:

@@ -20,7 +20,10 @@ PLATFORMS = Summary(
 )
 
 
-def merged(platform=PLATFORMS, services=(ServiceStatus("API", "ok", "live"),)):
+SERVICE = ServiceStatus("API", "ok", "live")
+
+
+def merged(platform=PLATFORMS, services=(SERVICE,)):
     return SUMMARY.merge(ask(), got({PLATFORM: platform, SERVICES: services})).model_dump(mode="json")
 
 

@@ -8,6 +8,8 @@ import pytest
 from demo import store
 from demo.platform import Platform, Ports
 
+NO_STORE = "postgresql://user:of-the-store@127.0.0.1:1/platform"
+
 
 @pytest.fixture
 async def platform() -> AsyncIterator[Platform]:
@@ -26,5 +28,13 @@ def settings(platform: Platform, tmp_path: Path) -> dict[str, Any]:
 @pytest.fixture
 def storeless(settings: dict[str, Any]) -> dict[str, Any]:
     """Give the same with a store that is not there."""
-    settings["upstreams"]["user_store"] = {"url": "postgresql://user:of-the-store@127.0.0.1:1/platform"}
+    settings["upstreams"]["user_store"] = {"url": NO_STORE}
+    return settings
+
+
+@pytest.fixture(params=["store", "no store"])
+def either(request: pytest.FixtureRequest, settings: dict[str, Any]) -> dict[str, Any]:
+    """Give the configuration with a store that is there, and with one that is not."""
+    if request.param == "no store":
+        settings["upstreams"]["user_store"] = {"url": NO_STORE}
     return settings

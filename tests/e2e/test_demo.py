@@ -1,10 +1,12 @@
 """``bff demo``: what it prints works as printed."""
 
 import asyncio
+import os
 import re
 import shlex
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -22,20 +24,21 @@ async def demo(tmp_path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process
         stderr=asyncio.subprocess.PIPE,
         env=environment(None),
         cwd=tmp_path,
+        start_new_session=True,
     )
     assert process.stdout is not None
     try:
         printed = await asyncio.wait_for(process.stdout.readuntil(b"Ctrl-C ends everything.\n"), WITHIN)
         yield process, printed.decode()
     finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.communicate()
+        with suppress(ProcessLookupError):  # nothing of it is left
+            os.killpg(process.pid, signal.SIGKILL)
+        await asyncio.wait_for(process.communicate(), WITHIN)
 
 
 async def test_demo_does_what_it_prints(demo: tuple[asyncio.subprocess.Process, str]) -> None:
-    process, printed = demo
-    data, summary, break_it, broken, mend_it = (await _curl(line) for line in _curl_lines(printed))
+    _, printed = demo
+    data, summary, break_it, broken, mend_it = [await _curl(line) for line in _curl_lines(printed)]
 
     assert data.json()["health"]["status"] == "healthy"
     assert summary.json()["trial"]["active"] > 0
@@ -49,11 +52,19 @@ async def test_demo_does_what_it_prints(demo: tuple[asyncio.subprocess.Process, 
         assert (await _curl(f"curl -b {cookie} {public}/api/dashboard/bootstrap")).status_code == 200
     assert (await _curl(f"curl {ops}/readyz")).json() == {"status": "ready"}
 
-    process.send_signal(signal.SIGINT)
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+async def test_demo_ends_with_all_that_it_started(
+    demo: tuple[asyncio.subprocess.Process, str], number: signal.Signals
+) -> None:
+    process, printed = demo
+    process.send_signal(number)
     _, errors = await asyncio.wait_for(process.communicate(), WITHIN)
+
     assert errors == b""
-    with pytest.raises(httpx.ConnectError):
-        await _curl(f"curl {public}/livez")
+    for url in re.findall(r"http://127\.0\.0\.1:\d+", printed)[:3]:
+        with pytest.raises(httpx.ConnectError):
+            await _curl(f"curl {url}/")
 
 
 def _curl_lines(printed: str) -> list[str]:

@@ -38,12 +38,9 @@ NEVER = [
 ]
 
 
-@pytest.mark.parametrize("store", ["settings", "storeless"])
 @pytest.mark.parametrize("level", ["debug", "info"])
-async def test_no_secret_in_output_or_logs(
-    request: pytest.FixtureRequest, store: str, level: str, tmp_path: Path
-) -> None:
-    settings: dict[str, Any] = request.getfixturevalue(store) | {"log": {"level": level}}
+async def test_no_secret_in_output_or_logs(either: dict[str, Any], level: str, tmp_path: Path) -> None:
+    settings = either | {"log": {"level": level}}
     async with serving(settings, tmp_path, SECRETS) as bff, httpx.AsyncClient(trust_env=False) as http:
         for plan in PLANS:
             for headers in (SENT, {"Cookie": f"agentbot-session={ADMIN.session_token}"}, {}):

@@ -131,20 +131,22 @@ async def test_each_request_is_one_line_of_json(settings: Settings, platform: Pl
     assert ADA.id not in str(lines)
 
 
-async def _send(bff: Serving, path: str) -> asyncio.StreamReader:
-    """Send a request on a connection of its own; return what its answer comes from."""
+async def _send(bff: Serving, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Send a request on a connection of its own; return the connection."""
     address = urlsplit(bff.public)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: bff\r\nCookie: {SESSION['Cookie']}\r\n\r\n".encode())
     await writer.drain()
-    return reader
+    return reader, writer
 
 
-async def _status(reader: asyncio.StreamReader) -> bytes:
+async def _status(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
     """Return the first line of the answer, which must be whole."""
+    reader, writer = connection
     head = await reader.readuntil(b"\r\n\r\n")
     lines = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
     await reader.readexactly(int(lines[b"content-length"]))
+    writer.close()
     return head.partition(b"\r\n")[0]
 
 

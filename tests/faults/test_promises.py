@@ -59,7 +59,9 @@ async def test_2_no_user_gets_anothers_bytes(sqlite: Database) -> None:
             data = await the.ask(DATA, who=tokens[user], anew=anew)
             assert data.body["userId"] == user
 
-        await asyncio.gather(*(ask(user, anew) for user in users for anew in (False, True, False) for _ in range(5)))
+        await asyncio.gather(
+            *(ask(user, anew) for user in users for anew in (False, True, False) for _ in range(5))
+        )
 
 
 async def test_4_a_thousand_equal_requests_cost_one_fan_out(sqlite_url: str) -> None:
@@ -149,7 +151,9 @@ async def test_5_upstream_in_trouble_is_left_alone_until_it_is_well(sqlite_url: 
         assert asked() == 1  # one probe was enough
 
 
-@pytest.mark.parametrize("plan", [plan for plan in PLANS if plan.access is Access.SESSION], ids=lambda plan: plan.name)
+@pytest.mark.parametrize(
+    "plan", [plan for plan in PLANS if plan.access is Access.SESSION], ids=lambda plan: plan.name
+)
 async def test_6_no_answer_holds_what_is_nobodys_business(plan: Plan[Any], sqlite_url: str) -> None:
     async with rig(sqlite_url) as the:
         answer = await the.ask(plan)

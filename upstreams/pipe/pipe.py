@@ -10,6 +10,7 @@ import msgspec
 from cachetools import LRUCache
 
 from upstreams import trace
+from upstreams.failure import UpstreamFailure
 from upstreams.pipe.address import Address
 from upstreams.pipe.breaker import Breaker
 from upstreams.pipe.bulkhead import Bulkhead
@@ -94,7 +95,12 @@ class Pipe:
             extensions={"public_only": at.public_only},
         )
         expires = asyncio.get_running_loop().time() + self._policy.deadline
-        return await self._stack(at.origin)(Call(request, expires, idempotent=True, decoder=decoder))
+        try:
+            return await self._stack(at.origin)(Call(request, expires, idempotent=True, decoder=decoder))
+        except UpstreamFailure as failure:
+            # Frames of the layers below hold what the upstream sent; a failure is kept longer than that may be.
+            failure.__context__ = None
+            raise failure.with_traceback(None) from None
 
     def _stack(self, origin: str) -> Send:
         stack = self._stacks.get(origin)

@@ -89,7 +89,7 @@ def test_what_says_nothing_usable_is_no_session(claims):
 
 @pytest.mark.parametrize(
     "plaintext",
-    [b"", b"{", b"\xff", b"[" * 100_000, b'{"a":' * 100_000],
+    [b"", b"{", b"\xff", b"[" * 3_000, b'{"a":' * 3_000],
     ids=["empty", "broken off", "not UTF-8", "deep lists", "deep objects"],
 )
 def test_what_is_no_json_is_no_session(plaintext):

@@ -6,7 +6,7 @@ import pytest
 
 from bff.cache.answers import Answers, State, degradation
 from bff.cache.store import Store
-from bff.plans import Keep, Refused, Scope, optional, required
+from bff.plans import Keep, Refused, Scope, Shared, optional, required
 from bff.plans.shared import Sources
 from tests.bff.asking import Note, ask, failure, plan
 from tests.virtual_time import settle
@@ -170,6 +170,17 @@ async def test_who_asks_anew_gets_it_anew_and_so_do_the_next(kitchen):
     await kitchen.ask()
     assert await kitchen.ask(bypass=True) == (State.BYPASS, 2)
     assert await kitchen.ask() == (State.HIT, 2)
+
+
+async def test_who_asks_anew_is_not_told_what_a_shared_source_said_before(clock):
+    gateway = Upstream()
+    side = optional("gateway", gateway.fetch, otherwise=0, stands_in="none", shared=Shared(60, lambda *_: ""))
+    note = plan(side, merge=lambda _, got: Note(some_text=str(got[side])), keep=KEEP)
+    answers = Answers(Sources(None), Store(1_000_000))
+    expires = asyncio.get_running_loop().time() + DEADLINE
+    for bypass in (False, True, True):
+        await answers.answer(note, ask(), expires=expires, bypass=bypass)
+    assert gateway.asked == 3
 
 
 async def test_who_asks_anew_at_once_gets_it_together(kitchen):

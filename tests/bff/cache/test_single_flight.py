@@ -87,11 +87,14 @@ async def test_a_failure_is_seen_by_all_who_wait_and_by_nobody_after():
     assert await task == "answer"
 
 
-async def test_work_that_nobody_waits_for_any_more_is_finished_in_silence():
+@pytest.mark.parametrize("waiters", [0, 3])
+async def test_work_that_nobody_waits_for_is_finished_in_silence(waiters):
     complaints = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     flights, work = SingleFlight(), Work()
-    tasks = await waiting(flights, work)
+    flights.join("key", work)
+    tasks = await waiting(flights, work, waiters)
+    await settle()
     for task in tasks:
         task.cancel()
     await settle()

@@ -118,6 +118,14 @@ async def test_a_call_that_will_not_be_repeated_leaves_the_budget_alone():
     assert await outcome(Script(failure(), "answer"), retry_budget=shared) == "answer"
 
 
+async def test_every_call_earns_a_part_of_a_retry():
+    shared = budget(most=1.0)
+    shared.withdraw()
+    for _ in range(11):
+        assert await outcome(Script("answer"), retry_budget=shared) == "answer"
+    assert await outcome(Script(failure(), "answer"), retry_budget=shared) == "answer"
+
+
 def withdrawn(budget):
     count = 0
     while budget.withdraw():
