@@ -20,7 +20,6 @@ from bff.auth.nextauth import NextAuthSessions
 from bff.cache.answers import Answers
 from bff.cache.store import Store
 from bff.clients import Clients
-from bff.configuration import ConfigurationError
 from bff.edge.edge import Edge
 from bff.edge.errors import routing_error, unexpected_error
 from bff.edge.plan_endpoint import PlanEndpoint
@@ -28,7 +27,7 @@ from bff.endpoints import PLANS
 from bff.ops import Health
 from bff.plans import Plan
 from bff.plans.shared import Sources
-from bff.settings import KeepTimes, Settings
+from bff.settings import Settings
 
 EXPOSED_HEADERS = (
     "BFF-Degraded",
@@ -85,9 +84,11 @@ class Gateway:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        async with self._beside(self):
-            yield
-        await self.close()
+        try:
+            async with self._beside(self):
+                yield
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """End what is in flight and close every connection."""
@@ -98,17 +99,9 @@ class Gateway:
 
 
 def kept_as_configured(plans: Iterable[Plan[Any]], settings: Settings) -> list[Plan[Any]]:
-    """Return the plans with the times that ``keep`` overrides. Raises ConfigurationError for a name of no plan."""
-    by_name = {plan.name: plan for plan in plans}
-    for name, times in settings.keep.items():
-        if name not in by_name:
-            raise ConfigurationError(f"keep.{name}: unknown plan; expected one of {', '.join(by_name)}")
-        by_name[name] = _keep(by_name[name], times)
-    return list(by_name.values())
-
-
-def _keep(plan: Plan[Any], times: KeepTimes) -> Plan[Any]:
-    return replace(plan, keep=replace(plan.keep, **times.model_dump(exclude_none=True)))
+    """Return the plans with the times that ``keep`` overrides."""
+    times = {name: each.model_dump(exclude_none=True) for name, each in settings.keep.items()}
+    return [replace(plan, keep=replace(plan.keep, **times.get(plan.name, {}))) for plan in plans]
 
 
 def _nextauth(settings: Settings) -> NextAuthSessions | None:

@@ -29,7 +29,7 @@ def serve(config: ConfigFile = None) -> None:
     settings = _load(config)
     try:
         run(settings)
-    except (OSError, configuration.ConfigurationError) as error:
+    except OSError as error:
         _fail(str(error))
 
 
@@ -59,10 +59,7 @@ def plans(config: ConfigFile = None) -> None:
     from bff.endpoints import PLANS
     from bff.plans.listing import listing
 
-    try:
-        typer.echo(listing(kept_as_configured(PLANS, _load(config))))
-    except configuration.ConfigurationError as error:
-        _fail(str(error))
+    typer.echo(listing(kept_as_configured(PLANS, _load(config))))
 
 
 def _version(wanted: bool) -> None:

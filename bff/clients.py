@@ -60,7 +60,7 @@ class Clients:
             backend=Backend(pipe("backend", up.backend), up.backend.address),
             services=Services(
                 Pipe("services", _PROBES, transport),
-                [Service(each.name, Address.parse(each.url)) for each in settings.monitored_services],
+                [Service.parse(each.name, each.url) for each in settings.monitored_services],
             ),
             transport=transport,
         )

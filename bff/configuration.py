@@ -14,7 +14,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
 
+from bff.endpoints import PLANS
 from bff.settings import ENV_PREFIX, Settings
+
+_PLAN_NAMES = [plan.name for plan in PLANS]
 
 DEFAULT_FILE = Path("config.yaml")
 
@@ -52,11 +55,16 @@ def load(file: Path | None = None) -> Settings:
 def validate(values: dict[str, Any], file: Path | None = None) -> Settings:
     """Return the settings made of ``values`` alone. Raises ConfigurationError, naming ``file`` as their source."""
     try:
-        return Settings.model_validate({str(key): value for key, value in values.items()})
+        settings = Settings.model_validate({str(key): value for key, value in values.items()})
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise ConfigurationError(_explain(errors[0], file) + more) from None
+    for name in settings.keep:
+        if name not in _PLAN_NAMES:
+            where, key = _source(("keep", name), file)
+            raise ConfigurationError(f"{where}: {key}: {_unknown(name, _PLAN_NAMES)}")
+    return settings
 
 
 def _read(file: Path) -> dict[str, Any]:

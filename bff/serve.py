@@ -17,9 +17,12 @@ from uvicorn.supervisors import Multiprocess
 
 from bff import log
 from bff.app import Gateway
+from bff.edge.protocol import BoundedProtocol
 from bff.settings import Settings
 
-_DRAIN_SECONDS = 8
+_NOTICE_SECONDS = 1  # between not being ready and not listening, for balancers to see
+_DRAIN_SECONDS = 7
+_OPS_DRAIN_SECONDS = 1
 _KEEP_ALIVE_SECONDS = 75  # longer than the 60 s after which the usual balancers close an idle connection
 _BACKLOG = 2048
 
@@ -61,7 +64,7 @@ def _worker(settings: Settings, ops: socket.socket) -> ASGIApp:
 @asynccontextmanager
 async def _run_ops(ops: socket.socket, gateway: Gateway) -> AsyncIterator[None]:
     """Serve the operations' port beside the public one, and tell it as soon as the process begins to drain."""
-    server = _Quiet(_config(gateway.ops, lifespan="off"))
+    server = _Quiet(_config(gateway.ops, lifespan="off", timeout_graceful_shutdown=_OPS_DRAIN_SECONDS))
     running = asyncio.create_task(server.serve([ops]))
     with _noticing_signals(gateway):
         yield
@@ -71,14 +74,16 @@ async def _run_ops(ops: socket.socket, gateway: Gateway) -> AsyncIterator[None]:
 
 @contextmanager
 def _noticing_signals(gateway: Gateway) -> Iterator[None]:
-    """Turn not ready before the server's own handlers begin the shutdown."""
+    """Turn not ready before the server's own handlers begin the shutdown; a second signal does not wait."""
+    loop = asyncio.get_running_loop()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def drain(number: int, frame: FrameType | None) -> None:
-        gateway.health.draining = True
         handler = handlers[signal.Signals(number)]
-        if callable(handler):
-            handler(number, frame)
+        assert callable(handler)
+        wait = _NOTICE_SECONDS if number == signal.SIGTERM and not gateway.health.draining else 0
+        gateway.health.draining = True
+        loop.call_soon_threadsafe(loop.call_later, wait, handler, number, frame)
 
     for number in handlers:
         signal.signal(number, drain)
@@ -109,6 +114,12 @@ class _Workers(Multiprocess):
         if all(process.wait_until_ready(timeout=30) for process in self.processes):
             self._ready()
 
+    def terminate_all(self) -> None:
+        # Connections that came while this process still listened would wait for nobody.
+        for bound in self.sockets:
+            bound.close()
+        super().terminate_all()
+
 
 class _Quiet(uvicorn.Server):
     """A server beside another one, which has the signals."""
@@ -118,18 +129,18 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-def _config(app: Any, **options: Any) -> uvicorn.Config:
+def _config(app: Any, *, timeout_graceful_shutdown: int = _DRAIN_SECONDS, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        timeout_graceful_shutdown=timeout_graceful_shutdown,
         **options,
     )
 
@@ -140,6 +151,7 @@ def _bind(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        bound.listen(_BACKLOG)  # here, where a port that is taken can still be told
     except OSError as error:
         bound.close()
         raise OSError(f"{host}:{port}: {error.strerror}") from error

@@ -1,17 +1,20 @@
 """The configuration: ``config.yaml``, and the environment over it. Every key, its type and its default."""
 
 import json
+import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from upstreams.pipe import Address, Policy
+from upstreams.services import Service
 from upstreams.user_store.address import parse
 
 ENV_PREFIX = "BFF_"
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+KeepSeconds = Annotated[float, Field(ge=0, le=7 * 86400)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -30,6 +33,31 @@ def _parse_json(value: Any) -> Any:
         return json.loads(value)
     except json.JSONDecodeError as error:
         raise ValueError("valid JSON") from error
+
+
+def _origin(value: str) -> str:
+    """Return a browser origin as browsers send it (RFC 6454, 6.1). Any origin is none: ours come with cookies."""
+    if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]+)?", value.lower()):
+        raise ValueError("an origin such as https://app.example.com, without a path")
+    return value.lower()
+
+
+def _host_pattern(value: str) -> str:
+    name = r"(\*\.)?[A-Za-z0-9_-][A-Za-z0-9_.-]*(:[0-9]+)?"
+    if not re.fullmatch(rf"{name}|[0-9A-Fa-f:.]+|\[[0-9A-Fa-f:.]+\](:[0-9]+)?", value.strip()):
+        raise ValueError("host, host:port or *.suffix")
+    return value.strip()
+
+
+def _header_text(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value().strip()
+    if not (text and text.isascii() and text.isprintable()):
+        raise ValueError("printable ASCII text, as it goes into a header")
+    return SecretStr(text)
+
+
+Secret = Annotated[SecretStr, Field(min_length=1)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_header_text)]
 
 
 class Section(BaseModel):
@@ -53,11 +81,11 @@ class Ops(Section):
 
 class Auth(Section):
     admin_emails: list[str] = []
-    nextauth_secret: SecretStr | None = None
+    nextauth_secret: Secret | None = None
     identity_ttl: Annotated[float, Field(ge=0, le=3600)] = 10
     identity_stale: Annotated[float, Field(ge=0, le=86400)] = 300
-    allowed_origins: list[str] = []
-    encryption_key: SecretStr | None = None
+    allowed_origins: list[Annotated[str, AfterValidator(_origin)]] = []
+    encryption_key: Secret | None = None
     session_cookies: list[str] = ["__Secure-agentbot.session-token", "agentbot-session"]
     nextauth_cookies: list[str] = ["__Secure-next-auth.session-token", "next-auth.session-token"]
 
@@ -67,7 +95,7 @@ class Auth(Section):
 
 
 class Cache(Section):
-    redis_url: SecretStr | None = None
+    redis_url: Secret | None = None
     prefix: str = "bff"
     max_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
 
@@ -79,9 +107,9 @@ class Limits(Section):
 class KeepTimes(Section):
     """Overrides of one plan's times, in seconds; what is not given stays as documented."""
 
-    fresh: Annotated[float, Field(ge=0)] | None = None
-    stale: Annotated[float, Field(ge=0)] | None = None
-    on_error: Annotated[float, Field(ge=0)] | None = None
+    fresh: KeepSeconds | None = None
+    stale: KeepSeconds | None = None
+    on_error: KeepSeconds | None = None
 
 
 class Breaker(Section):
@@ -139,22 +167,22 @@ class HttpUpstream(Section):
 
 
 class Gateway(HttpUpstream):
-    token: SecretStr | None = None
-    internal_key: SecretStr | None = None
-    allowed_hosts: list[str] = []
+    token: HeaderSecret | None = None
+    internal_key: HeaderSecret | None = None
+    allowed_hosts: list[Annotated[str, AfterValidator(_host_pattern)]] = []
 
     _lists = field_validator("allowed_hosts", mode="before")(_split)
 
 
 class KeyedUpstream(HttpUpstream):
-    api_key: SecretStr | None = None
+    api_key: HeaderSecret | None = None
 
 
 class Clerk(Section):
     jwks_url: str | None = None
     issuer: str | None = None
     api_url: str | None = None
-    secret_key: SecretStr | None = None
+    secret_key: HeaderSecret | None = None
     authorized_parties: list[str] = []
 
     _lists = field_validator("authorized_parties", mode="before")(_split)
@@ -177,7 +205,8 @@ class MonitoredService(Section):
     @field_validator("url")
     @classmethod
     def _plain_http(cls, url: str) -> str:
-        return Address.parse(url).base
+        Service.parse("", url)
+        return url
 
 
 class Log(Section):

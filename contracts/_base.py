@@ -11,7 +11,12 @@ class Document(BaseModel):
     """A documented JSON object. Fields are read by their Python names and written by the documented ones."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, serialize_by_alias=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        hide_input_in_errors=True,
+        extra="forbid",
+        frozen=True,
     )
 
 

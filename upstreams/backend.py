@@ -11,6 +11,7 @@ class BackendHealth(msgspec.Struct, frozen=True):
     status: str
 
 
+_MAX_BYTES = 64 * 1024
 _HEALTH = msgspec.json.Decoder(BackendHealth)
 
 
@@ -21,4 +22,6 @@ class Backend:
 
     async def health(self) -> BackendHealth:
         """Return what the service says of itself. Raises UpstreamFailure."""
-        return await self._pipe.get(enabled(self._address, self._pipe.upstream), "/health", into=_HEALTH)
+        return await self._pipe.get(
+            enabled(self._address, self._pipe.upstream), "/health", into=_HEALTH, max_bytes=_MAX_BYTES
+        )

@@ -7,6 +7,7 @@ from upstreams.pipe import Address, HostRules, Pipe, enabled
 from upstreams.user_store import Account
 
 _NOT_FOUND = 404
+_MAX_BYTES = 64 * 1024
 
 
 class GatewayDirectory:
@@ -22,9 +23,13 @@ class GatewayDirectory:
         own = account.openclaw_url
         return enabled(self._shared if own is None else self._rules.address(own), upstream)
 
-    def token(self, account: Account) -> str | None:
-        """Return the bearer token the user's gateway is asked with, in no other use than a header."""
-        token = account.gateway_token or self._shared_token
+    def token(self, account: Account, at: Address) -> str | None:
+        """Return the bearer token for the user's gateway ``at``: the user's own, else the shared one.
+
+        The shared one goes only where the operator named the host: what merely matches a suffix may be
+        anybody's.
+        """
+        token = account.gateway_token or (None if at.public_only else self._shared_token)
         return token if token is None or _is_header_text(token) else None
 
 
@@ -57,7 +62,7 @@ class Gateway:
         """Return True when the user's gateway is alive. Raises UpstreamFailure when it is not. Needs no token."""
         at = self.address(account)
         try:
-            alive = (await self._pipe.get(at, "/healthz", into=_LIVENESS)).ok
+            alive = (await self._pipe.get(at, "/healthz", into=_LIVENESS, max_bytes=_MAX_BYTES)).ok
         except UpstreamFailure as failure:
             if not _lacks_healthz(failure):
                 raise
@@ -68,7 +73,7 @@ class Gateway:
 
     async def _managed(self, at: Address, missing: UpstreamFailure) -> bool:
         try:
-            return (await self._pipe.get(at, "/api/status", into=_MANAGED)).running
+            return (await self._pipe.get(at, "/api/status", into=_MANAGED, max_bytes=_MAX_BYTES)).running
         except UpstreamFailure:
             raise missing from None
 

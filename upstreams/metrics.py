@@ -38,11 +38,12 @@ class ModelFigures(msgspec.Struct, frozen=True):
 class CostFigures(msgspec.Struct, frozen=True, rename="camel"):
     """Token and cost figures of a user's period. ``daily`` is oldest first and ends today; it may be short."""
 
-    agents: tuple[AgentFigures, ...] = ()
-    daily: tuple[DayFigures, ...] = ()
-    model_breakdown: tuple[ModelFigures, ...] = ()
+    agents: Annotated[tuple[AgentFigures, ...], msgspec.Meta(max_length=20_000)] = ()
+    daily: Annotated[tuple[DayFigures, ...], msgspec.Meta(max_length=400)] = ()
+    model_breakdown: Annotated[tuple[ModelFigures, ...], msgspec.Meta(max_length=1_000)] = ()
 
 
+_MAX_BYTES = 2 * 1024 * 1024
 _COST = msgspec.json.Decoder(CostFigures)
 
 
@@ -62,4 +63,5 @@ class Metrics:
             params={"userId": user_id, "days": days},
             bearer=self._api_key,
             into=_COST,
+            max_bytes=_MAX_BYTES,
         )

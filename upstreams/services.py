@@ -3,20 +3,32 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
+import httpx
 import msgspec
 
-from upstreams.failure import UpstreamFailure
-from upstreams.pipe import Address, Pipe, Reply
+from upstreams.failure import Reason, UpstreamFailure
+from upstreams.pipe import UNDECODABLE, Address, Pipe, Reply
 
 _MAX_DETAIL_CHARS = 100
+_MAX_BYTES = 64 * 1024
+_SUCCESS = range(200, 300)
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
+    """``url`` is asked as it is; ``address`` is the server it is at."""
+
     name: str
+    url: httpx.URL
     address: Address
+
+    @classmethod
+    def parse(cls, name: str, url: str) -> Self:
+        """Return the service at ``url``. Raises ValueError when it is not a plain http(s) URL."""
+        parsed = httpx.URL(url)
+        return cls(name, parsed, Address.parse(str(parsed.copy_with(query=None, fragment=None))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +58,12 @@ class Services:
 
     async def _probe(self, service: Service) -> ServiceStatus:
         try:
-            reply = await self._pipe.probe(service.address)
+            reply = await self._pipe.probe(service.address, service.url, max_bytes=_MAX_BYTES)
         except UpstreamFailure as failure:
+            if failure.reason is Reason.TOO_LARGE and failure.status in _SUCCESS:
+                return ServiceStatus(service.name, "ok", "ok")
             return ServiceStatus(service.name, "down", failure.reason)
-        if reply.is_success:
+        if reply.status in _SUCCESS:
             return ServiceStatus(service.name, "ok", _said(reply))
         return ServiceStatus(service.name, "degraded", f"HTTP {reply.status}")
 
@@ -58,6 +72,6 @@ def _said(reply: Reply) -> str:
     """Return the body's own word for its status if it has a short one, else ``ok``."""
     try:
         word = _SAID.decode(reply.body).status
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return "ok"
     return word if word.isprintable() and 0 < len(word) <= _MAX_DETAIL_CHARS else "ok"

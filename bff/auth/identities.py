@@ -104,7 +104,9 @@ class Identities:
             account = await self._users.account(claims.user_id) or Account(claims.user_id, claims.email)
         except UpstreamFailure as failure:
             account = failure  # the token itself says who it is; only the way to the user's gateway is unknown
-        return _Identity(_caller(claims.user_id, claims.email, account), claims.expires, monotonic())
+        # The store's e-mail goes first: a token keeps the one its user had when it was made.
+        email = (account.email if isinstance(account, Account) else None) or claims.email
+        return _Identity(_caller(claims.user_id, email, account), claims.expires, monotonic())
 
     async def close(self) -> None:
         await self._flights.close()

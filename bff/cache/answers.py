@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+import structlog
+
 from bff.cache.keys import answer_key
 from bff.cache.single_flight import SingleFlight
 from bff.cache.store import Entry, Store
 from bff.clock import monotonic
 from bff.plans.fan_out import FanOut
-from bff.plans.plan import Ask, Got, Plan
+from bff.plans.plan import Ask, Got, Plan, Refused
 from bff.plans.shared import DEGRADED_FRESH_SECONDS, Sources
 from upstreams.failure import Reason, UpstreamFailure
+
+_log: Final = structlog.get_logger("bff.answers")
 
 _REFRESH_PAUSE_SECONDS: Final = 1.0
 _MERGE_SECONDS: Final = 0.025  # what a fan-out that ends at the deadline still needs to become an answer
@@ -61,7 +65,8 @@ class Answers:
             if now < kept.stale_until:
                 self._refresh(key, plan, ask, kept)
                 return Answered(kept, State.STALE)
-        flight, leads = self._flights.join(key, lambda: self._make(key, plan, ask, expires, anew=bypass))
+        # Whoever wants it anew must not be given what a fan-out took from kept sources.
+        flight, leads = self._flights.join((key, bypass), lambda: self._make(key, plan, ask, expires, anew=bypass))
         try:
             entry = await _landing(flight, plan, expires)
         except UpstreamFailure as failure:
@@ -78,19 +83,29 @@ class Answers:
             return
         kept.retry_at = now + _REFRESH_PAUSE_SECONDS
         expires = asyncio.get_running_loop().time() + plan.deadline
-        self._flights.join(key, lambda: self._make(key, plan, ask, expires, anew=False))
+        self._flights.join((key, False), lambda: self._make(key, plan, ask, expires, anew=False))
 
     async def _make(self, key: Hashable, plan: Plan[Any], ask: Ask[Any], expires: float, *, anew: bool) -> Entry:
         started = monotonic()
         fan_out = FanOut(plan, ask, lambda source, ask: self._sources.fetch(source, ask, anew=anew))
         got = await fan_out.gather(expires)
-        body = plan.merge(ask, got).model_dump_json().encode()
-        entry = _entry(plan, body, got, _timing(fan_out, monotonic() - started))
+        entry = _entry(plan, _merged(plan, ask, got), got, _timing(fan_out, monotonic() - started))
         self._store.put(key, entry)
         return entry
 
     async def close(self) -> None:
         await self._flights.close()
+
+
+def _merged(plan: Plan[Any], ask: Ask[Any], got: Got) -> bytes:
+    try:
+        return plan.merge(ask, got).model_dump_json().encode()
+    except Refused:
+        raise
+    except Exception as error:
+        # Data that no merge was written for is an upstream's failure to the caller, and a bug to us.
+        _log.exception("merge failed", plan=plan.name)
+        raise UpstreamFailure(plan.sources[0].upstream, Reason.MALFORMED) from error
 
 
 async def _landing(flight: asyncio.Task[Entry], plan: Plan[Any], expires: float) -> Entry:

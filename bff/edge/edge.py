@@ -7,7 +7,7 @@ from typing import Any, Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bff.auth.credentials import MAX_COOKIE_BYTES, CredentialReader, bearer
+from bff.auth.credentials import MAX_COOKIE_BYTES, CredentialReader
 from bff.auth.csrf import SAFE_METHODS, is_forged
 from bff.edge.errors import UNEXPECTED, error_answer
 from bff.edge.exchange import SCOPE_KEY, Exchange
@@ -85,7 +85,7 @@ class Edge:
         headers = exchange.headers
         if len(headers.get(b"cookie", b"")) > MAX_COOKIE_BYTES:
             return error_answer(431, "Request header fields too large")
-        if method in SAFE_METHODS or bearer(headers) or not self._reader.has_cookie(headers):
+        if method in SAFE_METHODS or not self._reader.has_cookie(headers):
             return None
         if is_forged(headers, self._allowed_origins):
             return error_answer(403, "Forbidden")

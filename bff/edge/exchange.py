@@ -53,7 +53,3 @@ class Answer:
         headers = self.headers if self.status == 304 else [length, *self.headers]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
-
-
-"""
-"""

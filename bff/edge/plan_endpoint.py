@@ -55,7 +55,7 @@ class PlanEndpoint:
     async def _ask(
         self, scope: Scope, exchange: Exchange, caller: Caller, auth_ms: float, expires: float
     ) -> Answer:
-        ask = Ask(caller, self._query(scope["query_string"]), utc_now())
+        ask = Ask(caller, self._query(bounded(scope["query_string"])), utc_now())
         anew = wants_anew(exchange.headers)
         try:
             answered = await self._answers.answer(self._plan, ask, expires=expires, bypass=anew)
@@ -108,10 +108,13 @@ class PlanEndpoint:
 _FROM_CACHE = frozenset({State.HIT, State.STALE, State.STALE_ON_ERROR})
 
 
+def bounded(query_string: bytes) -> bytes:
+    """Return the query, of an oversized one nothing: the parsed ones are remembered by their text."""
+    return query_string if len(query_string) <= _MAX_QUERY_BYTES else b""
+
+
 def parameters(query_string: bytes) -> Mapping[str, str]:
-    """Return the query's parameters, of repeated ones the first; none at all of an oversized query."""
-    if len(query_string) > _MAX_QUERY_BYTES:
-        return {}
+    """Return the query's parameters, of repeated ones the first."""
     pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
     return dict(reversed(pairs))
 

@@ -69,7 +69,7 @@ def _summary(plan_cost: Fraction, rows: Sequence[AgentFigures]) -> CostSummary:
 
 
 def _per_call(reported: Fraction, calls: int) -> float:
-    return float(half_up(reported / calls, 4)) if calls else 0.0
+    return float(half_up(reported / calls, 4)) if calls and reported else 0.0
 
 
 def _agents(
@@ -78,7 +78,9 @@ def _agents(
     matched, others = _match(live, rows)
     share = plan_cost / len(live) if live else Fraction()
     unattributed = Fraction() if live else plan_cost
-    parts = [share + exact(row.cost) for row in matched] + [exact(row.cost) for row in others]
+    parts = [share + exact(row.cost) if row.cost else share for row in matched] + [
+        exact(row.cost) for row in others
+    ]
     names = [name for _, name in live] + [row.name for row in others]
     # The plan's unattributed cost is rounded along, so that it and the listed ones make up the total.
     amounts = cents([*parts, unattributed])[:-1]
@@ -112,8 +114,8 @@ def _match(
     taken: dict[int, int] = {}
     for named in (0, 1):
         for at, agent in enumerate(live):
-            if at not in taken and waiting[agent[named]]:
-                taken[at] = waiting[agent[named]].popleft()
+            if at not in taken and (rest := waiting.get(agent[named])):
+                taken[at] = rest.popleft()
     left = set(range(len(rows))).difference(taken.values())
     nothing = AgentFigures(name="")
     matched = [rows[taken[at]] if at in taken else nothing for at in range(len(live))]

@@ -9,10 +9,16 @@ from decimal import Decimal
 from fractions import Fraction
 from math import lcm
 
+_LEAST = 1e-9
+_NOTHING = Fraction()
+
 
 def exact(amount: float) -> Fraction:
-    """Return ``amount`` as the decimal number that JSON wrote: 0.1 is one tenth."""
-    return Fraction(Decimal(repr(amount)))
+    """Return ``amount`` as the decimal number that JSON wrote: 0.1 is one tenth.
+
+    Less than a billionth is nothing: denominators stay small, whatever an upstream writes.
+    """
+    return Fraction(Decimal(repr(amount))) if amount >= _LEAST else _NOTHING
 
 
 def half_up(value: Fraction, places: int) -> Decimal:

@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
+
+import structlog
 
 from bff.clock import monotonic
 from bff.plans.plan import Ask, Got, Plan, Source
 from upstreams.failure import Reason, UpstreamFailure
+
+_log: Final = structlog.get_logger("bff.fan_out")
 
 Fetch = Callable[[Source[Any], Ask[Any]], Awaitable[Any]]
 
@@ -49,9 +53,9 @@ class FanOut:
         except UpstreamFailure as failure:
             # Named after the source: what failed may be the way to it, as when the store cannot tell where it is.
             self._close(source, UpstreamFailure(source.upstream, failure.reason, status=failure.status))
-        except Exception as error:  # noqa: BLE001 - a bug in a source must end the fan-out, not leave it waiting
-            if not self._ended.done():
-                self._ended.set_exception(error)
+        except Exception:  # noqa: BLE001 - a bug in asking one source must not cost the others' answer
+            _log.exception("source failed unexpectedly", plan=self._plan.name, upstream=source.upstream)
+            self._close(source, UpstreamFailure(source.upstream, Reason.MALFORMED))
         else:
             self._close(source, None)
 

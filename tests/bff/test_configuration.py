@@ -111,9 +111,10 @@ def test_what_is_wrong_in_one_line(values, message):
 
 
 def test_a_plan_that_is_none():
-    settings = validate({"keep": {"dashboard.dat": {"fresh": 1}}})
-    assert complaint(lambda: kept_as_configured(PLANS, settings)) == (
-        "keep.dashboard.dat: unknown plan; expected one of " + ", ".join(plan.name for plan in PLANS)
+    values = {"keep": {"dashboard.dat": {"fresh": 1}}}
+    assert complaint(lambda: validate(values, Path("mine.yaml"))) == (
+        "mine.yaml: keep.dashboard.dat: unknown key; did you mean dashboard.data? expected one of "
+        + ", ".join(plan.name for plan in PLANS)
     )
 
 

@@ -1,4 +1,4 @@
-"""The case files: given a store and upstreams, this request gets this answer. ``cases/README.md`` has the format."""
+"""The case files: given a store and upstreams, this request gets this answer (format: ``cases/README.md``)."""
 
 import re
 from collections.abc import Iterator
@@ -30,7 +30,11 @@ class _Loader(yaml.SafeLoader):
     pass
 
 
-_Loader.add_constructor("!trend", lambda loader, node: Trend(**loader.construct_mapping(node, deep=True)))
+def _trend(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Trend:
+    return Trend(**{str(key): value for key, value in loader.construct_mapping(node, deep=True).items()})
+
+
+_Loader.add_constructor("!trend", _trend)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Case:
 def load() -> Iterator[Case]:
     """Return the cases of all files, named ``file: name``."""
     for file in sorted(FOLDER.glob("*.yaml")):
-        page = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader with one tag more
+        page = yaml.load(file.read_text(encoding="utf-8"), _Loader)
         for given in page.pop("cases"):
             yield _case(file.stem, page, dict(given))
 

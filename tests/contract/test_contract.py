@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from pathlib import Path
 
 import httpx
@@ -63,9 +64,8 @@ async def test_contract(case: Case, running: Running, now: datetime) -> None:
 def _request(step: Step, now: datetime, words: dict[str, str]) -> httpx.Request:
     headers = {"Host": HOST} | _credentials(step, now)
     for name, value in step.headers.items():
-        for word, meaning in words.items():
-            value = value.replace(word, meaning)
-        headers[name] = f"{headers[name]}; {value}" if name in headers and name == "Cookie" else value
+        filled = reduce(lambda text, word: text.replace(*word), words.items(), value)
+        headers[name] = f"{headers[name]}; {filled}" if name == "Cookie" and name in headers else filled
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     content = step.content.encode() or None
     return httpx.Request(step.method, f"http://{HOST}{step.target}", headers=raw, content=content)

@@ -1,7 +1,7 @@
 """The upstreams that a case describes: one router for both ways of running it, and the sockets of one."""
 
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def names_of(state: Mapping[str, Any]) -> list[str]:
 
 def is_down(state: Mapping[str, Any], name: str) -> bool:
     services = {name_of(service): answers for service, answers in state.get("services", {}).items()}
-    return state.get(name, services.get(name)) == "down"
+    return bool(state.get(name, services.get(name)) == "down")
 
 
 def router_of(state: Mapping[str, Any]) -> respx.Router:
@@ -71,7 +71,7 @@ def captured(name: str) -> httpx.Response:
 
 @asynccontextmanager
 async def on_sockets(state: Mapping[str, Any]) -> AsyncIterator[dict[str, str]]:
-    """Serve the upstreams on ports of their own; yield their URLs. At those of the ones that are down nobody is."""
+    """Serve the upstreams on ports of their own; yield their URLs: nobody is at those that are down."""
     router = router_of(state)
     listeners = {name: Listener(_app(router, name), "127.0.0.1", 0) for name in names_of(state)}
     with refusing() as nobody:
@@ -86,7 +86,7 @@ async def on_sockets(state: Mapping[str, Any]) -> AsyncIterator[dict[str, str]]:
 
 
 @contextmanager
-def refusing() -> Any:
+def refusing() -> Iterator[str]:
     """Yield an address that refuses connections for as long as it is held."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

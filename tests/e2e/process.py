@@ -47,7 +47,7 @@ async def serving(
     config.write_text(json.dumps({**settings, **ports}), encoding="utf-8")
     with errors.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(COMMAND, "serve", "--config", config),
+            *(str(COMMAND), "serve", "--config", str(config)),
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
             env=environment(env),
@@ -68,7 +68,7 @@ async def serving(
 async def run(*arguments: str, folder: Path, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
     """Run a ``bff`` command to its end; return its exit status, output and errors."""
     process = await asyncio.create_subprocess_exec(
-        *(COMMAND, *arguments),
+        *(str(COMMAND), *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment(env),

@@ -85,7 +85,7 @@ async def test_version(tmp_path: Path) -> None:
         ("- server", {}, "config.yaml: expected a mapping"),
         ("server: {port: 1\nops: 2", {}, "config.yaml, line 2: expected valid YAML"),
         ("upstreams: {gateway: {url: ftp://host}}", {}, "config.yaml: upstreams.gateway.url: expected an http://"),
-        ("keep: {dashboard.dta: {fresh: 1}}", {}, "keep.dashboard.dta: unknown plan"),
+        ("keep: {dashboard.dta: {fresh: 1}}", {}, "keep.dashboard.dta: unknown key; did you mean dashboard.data?"),
         ("monitored_services: [{name: A}]", {}, "config.yaml: monitored_services.0.url: missing"),
         ("{}", {"BFF_SERVER__PORT": "eighty"}, "environment: BFF_SERVER__PORT: expected a valid integer"),
         ("{}", {"BFF_SEVER__PORT": "80"}, "environment: BFF_SEVER__PORT: unknown key; did you mean server?"),

@@ -96,7 +96,7 @@ async def test_two_workers_share_the_ports_and_end_together(settings: Settings, 
         await bff.ended()
 
         assert time.monotonic() - started < 10
-        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+        assert not [pid for pid in workers if _is_running(pid)]
 
 
 async def test_each_request_is_one_line_of_json(settings: Settings, platform: Platform, tmp_path: Path) -> None:
@@ -152,6 +152,10 @@ async def _status(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter])
 
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _is_running(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def _command(pid: int) -> str:

@@ -23,8 +23,8 @@ HOSTILE = {name: Faults(**{name: True}) for name in ("huge", "gzip_bomb", "deep"
 async def test_6_hostile_answers_do_not_grow_the_process(name: str, sqlite_url: str, tmp_path: Path) -> None:
     async with Platform(Ports.free()) as platform:
         settings = platform.settings(Path(urlsplit(sqlite_url).path[1:]))
-        for upstream in ("gateway", "metrics"):
-            settings["upstreams"][upstream]["breaker"] = {"failures": 1_000_000}
+        for patient in ("gateway", "metrics"):
+            settings["upstreams"][patient]["breaker"] = {"failures": 1_000_000}
         async with (
             serving(settings, tmp_path) as bff,
             httpx.AsyncClient(base_url=bff.public, trust_env=False, timeout=10) as client,

@@ -1,4 +1,4 @@
-"""Every fault of the user store under every plan that needs it: a kept copy, else the documented error, in time."""
+"""Every fault of the user store under every plan that needs it: a kept copy, else the documented error."""
 
 from typing import Any, get_args
 

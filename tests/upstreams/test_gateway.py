@@ -65,7 +65,18 @@ def test_without_any_gateway_it_is_disabled():
     ],
 )
 def test_the_users_own_token_else_the_shared_one_and_only_if_it_fits_a_header(own, shared, token):
-    assert directory(token=shared).token(owner(token=own)) == token
+    assert directory(token=shared).token(owner(token=own), SHARED) == token
+
+
+@pytest.mark.parametrize(
+    ("url", "token"),
+    [("http://own.example.com", "shared-token"), ("http://anybodys.agents.example.com", None)],
+    ids=["a host named in full", "a host that matches a suffix"],
+)
+def test_the_shared_token_goes_only_where_the_operator_named_the_host(url, token):
+    shared = directory()
+    account = owner(url)
+    assert shared.token(account, shared.address(account, "gateway")) == token
 
 
 def gateway(upstream, **shared):

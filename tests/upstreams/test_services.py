@@ -4,13 +4,13 @@ import httpx
 import pytest
 
 from tests.upstreams.answers import Upstream, captured, json_answer
-from upstreams.pipe import Address, Pipe, Policy
+from upstreams.pipe import Pipe, Policy
 from upstreams.services import Service, Services, ServiceStatus
 
 
 def services(upstream, *hosts):
     pipe = Pipe("services", Policy(retries=0), upstream)
-    return Services(pipe, [Service(host, Address.parse(f"http://{host}/health")) for host in hosts])
+    return Services(pipe, [Service.parse(host, f"http://{host}/health") for host in hosts])
 
 
 async def status(answer):

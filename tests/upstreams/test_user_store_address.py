@@ -28,7 +28,7 @@ HERE = {"host": "db.example", "port": 5432, "user": "ada", "password": "pw", "da
         (
             "postgresql://ada:pw@db.example:5432/platform"
             "?connection_limit=5&pool_timeout=2&pgbouncer=true&connect_timeout=3&socket_timeout=4",
-            PostgresAddress(**HERE),
+            PostgresAddress(**HERE, pooled=True),
         ),
         ("postgresql:///platform?host=/run/postgresql", PostgresAddress("/run/postgresql", database="platform")),
         ("postgresql://ada:p%40%2Fw@[::1]/platform", PostgresAddress("::1", None, "ada", "p@/w", "platform")),

@@ -11,6 +11,7 @@ from upstreams._http.exchange import Exchange
 from upstreams._http.request import Origin
 
 MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_FRAMING_BYTES: Final = 1024 * 1024  # all that is no body: tiny chunks cost far more than they carry
 IDLE_SECONDS: Final = 4.0  # Node closes after 5: a request must not cross its closing
 
 _SWITCHING_PROTOCOLS: Final = 101
@@ -44,6 +45,7 @@ class Connection(asyncio.Protocol):
         self._fields: list[tuple[bytes, bytes]] = []
         self._headers: list[tuple[bytes, bytes]] = []
         self._overhead = 0
+        self._framing = 0
         self._lifetime = IDLE_SECONDS
         self._keep_alive = False
 
@@ -60,6 +62,7 @@ class Connection(asyncio.Protocol):
         self._status = 0
         self._fields = []
         self._overhead = 0
+        self._framing = 0
         self._lifetime = IDLE_SECONDS
         self._keep_alive = False
         self.transport.write(message)
@@ -90,6 +93,7 @@ class Connection(asyncio.Protocol):
             self.transport.abort()  # nobody asked for anything
             return
         self._overhead += len(data)
+        self._framing += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -99,6 +103,8 @@ class Connection(asyncio.Protocol):
             self._release()
         elif self._overhead > MAX_HEAD_BYTES:
             self._fail(httpx.RemoteProtocolError("the answer's head or trailer is too large"))
+        elif self._framing > MAX_FRAMING_BYTES:
+            self._fail(httpx.RemoteProtocolError("the answer's chunks are too small"))
 
     def eof_received(self) -> None:
         self.transport.abort()  # closing would first wait for the rest of the request to be taken
@@ -140,6 +146,7 @@ class Connection(asyncio.Protocol):
         if self._exchange is None or self._status < _FIRST_FINAL_STATUS:
             raise httpx.RemoteProtocolError("a body where none can be")
         self._overhead = 0
+        self._framing -= len(body)
         self._exchange.feed(body)
 
     def on_message_complete(self) -> None:

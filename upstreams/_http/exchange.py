@@ -1,7 +1,6 @@
 """One answer as it arrives: its head as a future, its body as a stream."""
 
 import asyncio
-from collections import deque
 from typing import Final, Self
 
 import httpx
@@ -12,8 +11,8 @@ MAX_BUFFERED_BYTES: Final = 256 * 1024
 class Exchange(httpx.AsyncByteStream):
     """The answer to one request, filled by its connection and read by its caller.
 
-    ``response`` returns the httpx.Response, whose stream this is. Iterating gives the body's chunks as they
-    were sent (never decoded) and raises httpx.ReadError when the body ends early, httpx.RemoteProtocolError
+    ``response`` returns the httpx.Response, whose stream this is. Iterating gives what has come of the body
+    (never decoded) and raises httpx.ReadError when the body ends early, httpx.RemoteProtocolError
     when it is not HTTP and httpx.StreamClosed after ``aclose``. Closing before the end, or being cancelled,
     ends the connection: what is still to come must not meet the next request.
     """
@@ -26,8 +25,7 @@ class Exchange(httpx.AsyncByteStream):
         # None as soon as the answer has ended: from then on the connection may be serving someone else.
         self._transport: asyncio.Transport | None = transport
         self._error: Exception | None = None
-        self._chunks: deque[bytes] = deque()
-        self._buffered = 0
+        self._arrived = bytearray()
         self._paused = False
         self._arrival: asyncio.Future[None] | None = None
 
@@ -49,9 +47,8 @@ class Exchange(httpx.AsyncByteStream):
             head.set_result(httpx.Response(status, headers=headers, stream=self))
 
     def feed(self, chunk: bytes) -> None:
-        self._chunks.append(chunk)
-        self._buffered += len(chunk)
-        if self._buffered > MAX_BUFFERED_BYTES and not self._paused and self._transport is not None:
+        self._arrived += chunk
+        if len(self._arrived) > MAX_BUFFERED_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
         self._wake()
@@ -73,7 +70,7 @@ class Exchange(httpx.AsyncByteStream):
             self._transport.abort()
             self._transport = None
             self._error = httpx.StreamClosed()
-            self._chunks.clear()
+            self._arrived.clear()
 
     async def aclose(self) -> None:
         self.close()
@@ -82,16 +79,15 @@ class Exchange(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        while not self._chunks:
+        while not self._arrived:
             if self._error is not None:
                 raise self._error
             if self._transport is None:
                 raise StopAsyncIteration
             await self._wait()
-        chunk = self._chunks.popleft()
-        self._buffered -= len(chunk)
-        if self._buffered <= MAX_BUFFERED_BYTES // 2:
-            self._resume()
+        chunk = bytes(self._arrived)
+        self._arrived.clear()
+        self._resume()
         return chunk
 
     async def _wait(self) -> None:

@@ -10,11 +10,12 @@ Nothing but a decoded model or an ``UpstreamFailure`` ever comes back out.
 from upstreams.pipe.address import Address, HostRules, enabled
 from upstreams.pipe.breaker import Breaker
 from upstreams.pipe.bulkhead import Bulkhead
-from upstreams.pipe.call import MAX_BODY_BYTES, Call, Reply
+from upstreams.pipe.call import MAX_BODY_BYTES, UNDECODABLE, Call, Reply
 from upstreams.pipe.pipe import Pipe, Policy
 
 __all__ = [
     "MAX_BODY_BYTES",
+    "UNDECODABLE",
     "Address",
     "Breaker",
     "Bulkhead",

@@ -81,7 +81,7 @@ class HostRules:
 
     def address(self, url: str) -> Address | None:
         """Return where ``url`` may be asked, or None when it may not."""
-        return self._known(url)
+        return self._known(url) if len(url) <= _MAX_URL_CHARS else None
 
     def _decide(self, url: str) -> Address | None:
         try:

@@ -9,30 +9,30 @@ import msgspec
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
 
+# Everything msgspec raises for bytes that are not what was asked for.
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an upstream answered: untrusted, capped at ``MAX_BODY_BYTES``."""
+    """What an upstream answered: untrusted, of no more bytes than its call allowed."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status < 300
 
 
 @dataclass(slots=True)
 class Call:
     """One call. ``expires`` is the event loop's time, in seconds, by which it must have ended.
 
-    With a ``decoder`` the result is the decoded body of a 2xx answer; without one it is the ``Reply``,
-    whatever its status.
+    More than ``max_bytes`` of body are not read. With a ``decoder`` the result is the decoded body of a 2xx
+    answer; without one it is the ``Reply``, whatever its status.
     """
 
     request: httpx.Request
     expires: float
+    max_bytes: int
     idempotent: bool
     decoder: msgspec.json.Decoder[Any] | None
 

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from upstreams.failure import Reason, UpstreamFailure
-from upstreams.pipe.call import MAX_BODY_BYTES, Call, Reply
+from upstreams.pipe.call import UNDECODABLE, Call, Reply
 
 _TOO_MANY_REQUESTS = 429
 _MAX_RETRY_AFTER_SECONDS = 3600
@@ -28,7 +28,7 @@ class Fetch:
         try:
             async with asyncio.timeout_at(ends):
                 response = await self._transport.handle_async_request(call.request)
-                body = await self._read(response)
+                body = await self._read(response, call.max_bytes)
         except TimeoutError as error:
             raise UpstreamFailure(self._upstream, Reason.TIMEOUT) from error
         except httpx.TransportError as error:
@@ -37,14 +37,14 @@ class Fetch:
             return Reply(response.status_code, response.headers, body)
         return self._decode(response, body, call.decoder)
 
-    async def _read(self, response: httpx.Response) -> bytes:
+    async def _read(self, response: httpx.Response, max_bytes: int) -> bytes:
         assert isinstance(response.stream, httpx.AsyncByteStream)
         chunks: list[bytes] = []
         size = 0
         try:
             async for chunk in response.stream:
                 size += len(chunk)
-                if size > MAX_BODY_BYTES:
+                if size > max_bytes:
                     raise UpstreamFailure(self._upstream, Reason.TOO_LARGE, status=response.status_code)
                 chunks.append(chunk)
         finally:
@@ -64,7 +64,7 @@ class Fetch:
             raise UpstreamFailure(self._upstream, Reason.MALFORMED, status=status)
         try:
             return decoder.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise UpstreamFailure(self._upstream, Reason.MALFORMED, status=status) from error
 
 

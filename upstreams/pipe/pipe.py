@@ -14,7 +14,7 @@ from upstreams.failure import UpstreamFailure
 from upstreams.pipe.address import Address
 from upstreams.pipe.breaker import Breaker
 from upstreams.pipe.bulkhead import Bulkhead
-from upstreams.pipe.call import Call, Reply, Send
+from upstreams.pipe.call import MAX_BODY_BYTES, Call, Reply, Send
 from upstreams.pipe.fetch import Fetch
 from upstreams.pipe.retry import Retry, RetryBudget
 
@@ -42,13 +42,12 @@ class Policy:
 
 
 class Pipe:
-    """One upstream's way out. Breaker and bulkhead are per host: a host in trouble is trouble of its own."""
+    """One upstream's way out. All layers are per host: a host in trouble is trouble of its own."""
 
     def __init__(self, upstream: str, policy: Policy, transport: httpx.AsyncBaseTransport) -> None:
         self.upstream = upstream
         self._policy = policy
         self._transport = transport
-        self._budget = RetryBudget()
         self._stacks: LRUCache[str, Send] = LRUCache(maxsize=_MAX_HOSTS)
 
     async def get(
@@ -59,22 +58,32 @@ class Pipe:
         into: msgspec.json.Decoder[T],
         params: Mapping[str, str | int] | None = None,
         bearer: str | None = None,
+        max_bytes: int = MAX_BODY_BYTES,
     ) -> T:
         """Return the decoded 2xx answer of a GET. Raises UpstreamFailure."""
         url = at.url(path) if params is None else at.url(path).copy_merge_params(params)
-        result: T = await self._call(at, "GET", url, bearer=bearer, decoder=into)
+        result: T = await self._call(at, "GET", url, bearer=bearer, decoder=into, max_bytes=max_bytes)
         return result
 
     async def query(
-        self, at: Address, path: str, *, content: bytes, into: msgspec.json.Decoder[T], bearer: str | None = None
+        self,
+        at: Address,
+        path: str,
+        *,
+        content: bytes,
+        into: msgspec.json.Decoder[T],
+        bearer: str | None = None,
+        max_bytes: int = MAX_BODY_BYTES,
     ) -> T:
         """Return the decoded 2xx answer of a POST that only reads, so may be repeated. Raises UpstreamFailure."""
-        result: T = await self._call(at, "POST", at.url(path), bearer=bearer, decoder=into, content=content)
+        result: T = await self._call(
+            at, "POST", at.url(path), bearer=bearer, decoder=into, max_bytes=max_bytes, content=content
+        )
         return result
 
-    async def probe(self, at: Address) -> Reply:
-        """Return whatever a GET of the address itself answers. Raises UpstreamFailure when nothing does."""
-        reply: Reply = await self._call(at, "GET", at.url(""), bearer=None, decoder=None)
+    async def probe(self, at: Address, url: httpx.URL, *, max_bytes: int) -> Reply:
+        """Return whatever a GET of ``url`` (it is at ``at``) answers. Raises UpstreamFailure when nothing does."""
+        reply: Reply = await self._call(at, "GET", url, bearer=None, decoder=None, max_bytes=max_bytes)
         return reply
 
     async def _call(
@@ -85,6 +94,7 @@ class Pipe:
         *,
         bearer: str | None,
         decoder: msgspec.json.Decoder[Any] | None,
+        max_bytes: int,
         content: bytes | None = None,
     ) -> Any:
         request = httpx.Request(
@@ -96,7 +106,9 @@ class Pipe:
         )
         expires = asyncio.get_running_loop().time() + self._policy.deadline
         try:
-            return await self._stack(at.origin)(Call(request, expires, idempotent=True, decoder=decoder))
+            return await self._stack(at.origin)(
+                Call(request, expires, max_bytes, idempotent=True, decoder=decoder)
+            )
         except UpstreamFailure as failure:
             # Frames of the layers below hold what the upstream sent; a failure is kept longer than that may be.
             failure.__context__ = None
@@ -111,7 +123,7 @@ class Pipe:
     def _build(self) -> Send:
         name, policy = self.upstream, self._policy
         fetch = Fetch(name, self._transport, attempt_timeout=policy.timeout)
-        retry = Retry(fetch, retries=policy.retries, budget=self._budget)
+        retry = Retry(fetch, retries=policy.retries, budget=RetryBudget())
         breaker = Breaker(name, retry, failures=policy.failures, open_for=policy.open_for)
         return Bulkhead(name, breaker, places=policy.max_concurrency, queue=policy.max_queue)
 

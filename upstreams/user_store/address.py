@@ -15,7 +15,6 @@ FOREIGN = frozenset(
         "channel_binding",
         "connect_timeout",
         "connection_limit",
-        "pgbouncer",
         "pool_timeout",
         "socket_timeout",
         "statement_cache_size",
@@ -25,7 +24,10 @@ FOREIGN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class PostgresAddress:
-    """A PostgreSQL database. ``None`` leaves the choice to libpq's environment variables and defaults."""
+    """A PostgreSQL database. ``None`` leaves the choice to libpq's environment variables and defaults.
+
+    ``pooled``: behind PgBouncer, where a connection is another one in the next statement.
+    """
 
     host: str | None = None
     port: int | None = None
@@ -34,6 +36,7 @@ class PostgresAddress:
     database: str | None = None
     ssl: str | None = None
     server_settings: dict[str, str] = field(default_factory=dict)
+    pooled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +73,10 @@ def _postgres(url: URL) -> PostgresAddress:
     if application := query.pop("application_name", None):
         settings["application_name"] = application
     host = query.pop("host", None) or url.host
+    pooled = query.pop("pgbouncer", "false").lower() == "true"
     if query:
         raise ValueError(f"the user store's URL has parameters that mean nothing here: {', '.join(sorted(query))}")
-    return PostgresAddress(host, url.port, url.username, url.password, url.database, ssl, settings)
+    return PostgresAddress(host, url.port, url.username, url.password, url.database, ssl, settings, pooled)
 
 
 def _sqlite(url: URL) -> SqliteAddress:

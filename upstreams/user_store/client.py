@@ -148,5 +148,5 @@ class UserStore:
         rows = await self._send((statement, values))
         try:
             return read(rows)
-        except (TypeError, ValueError, ArithmeticError) as error:
+        except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise UpstreamFailure(UPSTREAM, Reason.MALFORMED) from error

@@ -76,13 +76,16 @@ class Postgres:
             "database": address.database,
             "ssl": _ssl(address.ssl),
             "timeout": connect_timeout,
-            "server_settings": {
-                # Compiling an aggregate costs more than running it.
-                "jit": "off",
+        }
+        if address.pooled:
+            # PgBouncer refuses settings at the start, and statements prepared on another connection are unknown.
+            self._options["statement_cache_size"] = 0
+        else:
+            self._options["server_settings"] = {
+                "jit": "off",  # compiling an aggregate costs more than running it
                 "statement_timeout": str(round(statement_timeout * 1000)),
                 **address.server_settings,
-            },
-        }
+            }
 
     async def connect(self) -> asyncpg.Connection:
         return await asyncpg.connect(**self._options)

@@ -209,7 +209,7 @@ class TestEncrypted:
 
     async def test_who_it_is(self, identities, clock):
         caller = await self.caller(identities, session(clock))
-        assert (caller.user_id, caller.email, caller.account) == ("user_ada", "claimed@example.com", ADA)
+        assert (caller.user_id, caller.email, caller.account) == ("user_ada", "ada@example.com", ADA)
 
     async def test_a_user_missing_from_the_store_is_still_one(self, identities, clock):
         caller = await self.caller(identities, session(clock, "user_gone"))

@@ -24,7 +24,9 @@ PARTS = AMOUNTS | THIRDS
         pytest.param(0.1, Fraction(1, 10), id="a tenth is a tenth, not its nearest binary"),
         pytest.param(29, Fraction(29), id="whole number"),
         pytest.param(1e12, Fraction(10**12), id="exponent"),
-        pytest.param(5e-324, Fraction(5, 10**324), id="smallest float"),
+        pytest.param(1e-9, Fraction(1, 10**9), id="a billionth"),
+        pytest.param(9e-10, Fraction(0), id="less than a billionth is nothing"),
+        pytest.param(5e-324, Fraction(0), id="smallest float"),
         pytest.param(-0.0, Fraction(0), id="negative zero"),
     ],
 )

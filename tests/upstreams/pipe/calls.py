@@ -6,14 +6,14 @@ import httpx
 import msgspec
 
 from upstreams.failure import Reason, UpstreamFailure
-from upstreams.pipe import Call
+from upstreams.pipe import MAX_BODY_BYTES, Call
 
 ANYTHING = msgspec.json.Decoder()
 
 
-def call(*, expires_in=10.0, idempotent=True, decoder=ANYTHING):
+def call(*, expires_in=10.0, max_bytes=MAX_BODY_BYTES, idempotent=True, decoder=ANYTHING):
     expires = asyncio.get_running_loop().time() + expires_in
-    return Call(httpx.Request("GET", "http://up/"), expires, idempotent, decoder)
+    return Call(httpx.Request("GET", "http://up/"), expires, max_bytes, idempotent, decoder)
 
 
 def failure(reason=Reason.REFUSED, **more):

@@ -77,7 +77,7 @@ async def test_a_query_sends_its_json():
 
 async def test_a_probe_asks_for_the_address_itself_and_takes_any_status():
     upstream = Upstream(httpx.Response(503, content=b"busy"))
-    reply = await pipe(upstream).probe(HERE)
+    reply = await pipe(upstream).probe(HERE, HERE.url(""), max_bytes=1024)
     assert (reply.status, reply.body) == (503, b"busy")
     assert str(upstream.requests[0].url) == "http://here.example.com/base"
 
@@ -157,10 +157,13 @@ async def test_a_host_that_hangs_holds_only_its_own_places():
     await asyncio.gather(hung, return_exceptions=True)
 
 
-async def test_the_retry_budget_is_the_whole_upstreams():
-    hosts = [Address.parse(f"http://{number}.example.com") for number in range(40)]
-    upstream = Upstream(*refused(80))
-    piped = pipe(upstream, retries=1)
-    for host in hosts:
-        await reason_of(piped.get(host, "/", into=ANYTHING))
-    assert len(upstream.requests) < 40 + 20
+async def test_a_dead_host_uses_up_no_retries_of_another():
+    dead, other = Address.parse("http://dead.example.com"), Address.parse("http://other.example.com")
+    upstream = Upstream(*refused(100))
+    piped = pipe(upstream, retries=1, failures=1_000)
+    for _ in range(40):
+        await reason_of(piped.get(dead, "/", into=ANYTHING))
+    asked = len(upstream.requests)
+    assert asked < 40 + 20
+    await reason_of(piped.get(other, "/", into=ANYTHING))
+    assert len(upstream.requests) == asked + 2
