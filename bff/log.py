@@ -1,12 +1,54 @@
 """Structured logs on standard error: JSON lines, or readable ones on a terminal."""
 
+import asyncio
+import atexit
 import logging
 import sys
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import structlog
 from structlog.typing import Processor
+
+_BATCH_SECONDS: Final = 0.05
+
+
+class Lines:
+    """Standard error, to which the lines of a moment go in one piece; those from warnings up go at once.
+
+    A system call for each line would cost several times what the line does.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
+        atexit.register(self.flush)
+
+    def debug(self, line: bytes) -> None:
+        self._waiting.append(line)
+        if len(self._waiting) > 1:
+            return  # what flushes the first will flush this
+        try:
+            asyncio.get_running_loop().call_later(_BATCH_SECONDS, self.flush)
+        except RuntimeError:
+            self.flush()
+
+    info = debug
+
+    def error(self, line: bytes) -> None:
+        self._waiting.append(line)
+        self.flush()
+
+    warning = critical = error
+
+    def flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            sys.stderr.buffer.write(b"\n".join([*waiting, b""]))
+            sys.stderr.buffer.flush()
+
+
+_LINES: Final = Lines()
+flush = _LINES.flush
 
 
 def configure(level: str) -> None:
@@ -18,12 +60,10 @@ def configure(level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    stream = sys.stderr
-    lines = structlog.WriteLoggerFactory(stream) if terminal else structlog.BytesLoggerFactory(stream.buffer)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=lines,
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr) if terminal else lambda *_: _LINES,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -22,7 +22,7 @@ class Document(BaseModel):
 
 def iso_milliseconds(moment: datetime) -> str:
     """Return ``moment`` as ``2026-04-04T12:00:00.000Z``."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 Timestamp = Annotated[datetime, PlainSerializer(iso_milliseconds, return_type=str)]

@@ -17,6 +17,16 @@ class Authenticator:
         self._identities = identities
         self._admins = frozenset(email.strip().lower() for email in admin_emails) - {""}
 
+    def known(self, headers: Mapping[bytes, bytes], access: Access) -> Caller | None:
+        """Return who is asking if that one may and need not be asked for, else None: then ``admit`` tells."""
+        if access is Access.ANYONE:
+            return ANYONE
+        first = next(iter(self._reader.read(headers)), None)
+        caller = self._identities.known(first) if first else None
+        if caller is None or (access is Access.ADMIN and not self.is_admin(caller)):
+            return None
+        return caller
+
     async def admit(
         self, headers: Mapping[bytes, bytes], access: Access, *, reads: bool, expires: float
     ) -> Caller:

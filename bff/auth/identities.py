@@ -44,17 +44,19 @@ class Identities:
         self._unknown: TTLCache[bytes, bool] = TTLCache(_MAX_UNKNOWN, ttl, timer=monotonic)
         self._flights: SingleFlight[_Identity | None] = SingleFlight()
 
+    def known(self, credential: Credential) -> Caller | None:
+        """Return whose credential it is if that need not be asked, else None."""
+        identity = self._recall(credential_key(credential.kind.value, credential.token))
+        return identity.caller if identity and self._is_recent(identity) else None
+
     async def find(self, credential: Credential, *, reads: bool, expires: float) -> Caller | None:
         """Return whose credential it is, None when nobody's, by ``expires`` (the event loop's time, seconds).
 
         Raises UpstreamFailure when the store cannot tell; a recent identity then still serves ``reads``.
         """
         key = credential_key(credential.kind.value, credential.token)
-        known = self._known.get(key)
-        if known is not None and utc_now() >= known.expires:
-            del self._known[key]
-            known = None
-        if known is not None and monotonic() - known.checked_at < self._ttl:
+        known = self._recall(key)
+        if known is not None and self._is_recent(known):
             return known.caller
         if key in self._unknown:
             return None
@@ -69,6 +71,16 @@ class Identities:
         if known is not None and reads and isinstance(found.caller.found, UpstreamFailure):
             return known.caller
         return found.caller
+
+    def _recall(self, key: bytes) -> _Identity | None:
+        identity = self._known.get(key)
+        if identity is not None and utc_now() >= identity.expires:
+            del self._known[key]
+            return None
+        return identity
+
+    def _is_recent(self, identity: _Identity) -> bool:
+        return monotonic() - identity.checked_at < self._ttl
 
     async def _look_up(self, key: bytes, credential: Credential, expires: float) -> _Identity | None:
         flight, _ = self._flights.join(key, lambda: self._ask(key, credential))

@@ -50,21 +50,28 @@ class Answers:
         self._store = store
         self._flights: SingleFlight[Entry] = SingleFlight()
 
+    def kept(self, plan: Plan[Any], ask: Ask[Any]) -> Answered | None:
+        """Return a kept answer that may be served as it is, else None; a stale one is refreshed behind."""
+        key = answer_key(plan, ask)
+        kept = self._store.get(key)
+        now = monotonic()
+        if kept is None or now >= kept.stale_until:
+            return None
+        if now < kept.fresh_until:
+            return Answered(kept, State.HIT)
+        self._refresh(key, plan, ask, kept)
+        return Answered(kept, State.STALE)
+
     async def answer(self, plan: Plan[Any], ask: Ask[Any], *, expires: float, bypass: bool = False) -> Answered:
         """Return the answer by ``expires`` (the event loop's time, seconds).
 
         ``bypass``: gathered anew, though still together with everyone who waits for the same. Raises
         UpstreamFailure when a required source failed and no copy may be served, and whatever the merge refuses.
         """
+        if not bypass and (at_once := self.kept(plan, ask)):
+            return at_once
         key = answer_key(plan, ask)
         kept = self._store.get(key)
-        if kept is not None and not bypass:
-            now = monotonic()
-            if now < kept.fresh_until:
-                return Answered(kept, State.HIT)
-            if now < kept.stale_until:
-                self._refresh(key, plan, ask, kept)
-                return Answered(kept, State.STALE)
         # Whoever wants it anew must not be given what a fan-out took from kept sources.
         flight, leads = self._flights.join((key, bypass), lambda: self._make(key, plan, ask, expires, anew=bypass))
         try:

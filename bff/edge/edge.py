@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -10,7 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bff.auth.credentials import MAX_COOKIE_BYTES, CredentialReader
 from bff.auth.csrf import SAFE_METHODS, is_forged
 from bff.edge.errors import UNEXPECTED, error_answer
-from bff.edge.exchange import SCOPE_KEY, Exchange
+from bff.edge.exchange import SCOPE_KEY, Answer, Exchange, Headers
+from bff.edge.plan_endpoint import PlanEndpoint
 from upstreams import trace
 
 _log: Final = structlog.get_logger("bff.request")
@@ -35,7 +37,7 @@ class Edge:
     def __init__(
         self,
         app: ASGIApp,
-        direct: Mapping[str, ASGIApp],
+        direct: Mapping[str, PlanEndpoint],
         reader: CredentialReader,
         allowed_origins: Collection[str],
     ) -> None:
@@ -43,16 +45,16 @@ class Edge:
         self._direct = direct
         self._reader = reader
         self._allowed_origins = frozenset(allowed_origins)
-        self._common = [*_SECURITY, *([_VARY] if allowed_origins else [])]
+        self._vary = [_VARY] if allowed_origins else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         exchange = scope[SCOPE_KEY] = Exchange.of(scope)
-        common = [(b"x-request-id", exchange.request_id), *self._common]
-        if scope["scheme"] == "https":
-            common.append(_HSTS)
+        refusal = self._refusal(exchange, scope["method"])
+        direct = self._direct_to(exchange, scope)
+        common = [*_common(exchange, scope), *(self._vary if direct else [])]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -61,7 +63,8 @@ class Edge:
             await send(message)
 
         try:
-            await self._respond(exchange, scope, receive, send_with_headers)
+            _take_trace(exchange)
+            await (refusal or direct or self._app)(scope, receive, send_with_headers)
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets the documented error
             _log.exception("unexpected", request_id=exchange.request_id.decode(), operation=exchange.operation)
             if not exchange.status:
@@ -69,17 +72,23 @@ class Edge:
         finally:
             _record(exchange, scope)
 
-    async def _respond(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._refusal(exchange, scope["method"]) or self._find(exchange, scope)
-        parent = exchange.headers.get(b"traceparent")
-        if parent is not None and _TRACEPARENT.fullmatch(parent):
-            trace.traceparent.set(parent.decode())
-        await app(scope, receive, send)
+    def at_once(self, scope: Scope) -> Answer | None:
+        """Return the whole response to a request that can be answered without waiting, else None."""
+        exchange = Exchange.of(scope)
+        endpoint = self._direct_to(exchange, scope)
+        if endpoint is None or self._refusal(exchange, scope["method"]):
+            return None
+        answer = endpoint.at_once(scope, exchange)
+        if answer is None:
+            return None
+        exchange.status = answer.status
+        _record(exchange, scope)
+        return replace(answer, headers=[*answer.headers, *self._vary, *_common(exchange, scope)])
 
-    def _find(self, exchange: Exchange, scope: Scope) -> ASGIApp:
-        if scope["method"] == "GET" and b"origin" not in exchange.headers:
-            return self._direct.get(scope["path"], self._app)
-        return self._app
+    def _direct_to(self, exchange: Exchange, scope: Scope) -> PlanEndpoint | None:
+        if scope["method"] != "GET" or b"origin" in exchange.headers:
+            return None
+        return self._direct.get(scope["path"])
 
     def _refusal(self, exchange: Exchange, method: str) -> ASGIApp | None:
         headers = exchange.headers
@@ -90,6 +99,19 @@ class Edge:
         if is_forged(headers, self._allowed_origins):
             return error_answer(403, "Forbidden")
         return None
+
+
+def _take_trace(exchange: Exchange) -> None:
+    parent = exchange.headers.get(b"traceparent")
+    if parent is not None and _TRACEPARENT.fullmatch(parent):
+        trace.traceparent.set(parent.decode())
+
+
+def _common(exchange: Exchange, scope: Scope) -> Headers:
+    headers = [(b"x-request-id", exchange.request_id), *_SECURITY]
+    if scope["scheme"] == "https":
+        headers.append(_HSTS)
+    return headers
 
 
 def _record(exchange: Exchange, scope: Scope) -> None:

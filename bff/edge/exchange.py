@@ -49,7 +49,11 @@ class Answer:
     headers: Headers = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        length = (b"content-length", b"%d" % len(self.body))
-        headers = self.headers if self.status == 304 else [length, *self.headers]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.start", "status": self.status, "headers": self.all_headers()})
         await send({"type": "http.response.body", "body": self.body})
+
+    def all_headers(self) -> Headers:
+        """Return the headers with the length of the body, which a 304 does not have."""
+        if self.status == 304:
+            return self.headers
+        return [(b"content-length", b"%d" % len(self.body)), *self.headers]
