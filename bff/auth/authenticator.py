@@ -3,10 +3,15 @@
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from cachetools import LRUCache
+
 from bff.auth.credentials import CredentialReader
-from bff.auth.identities import Identities
+from bff.auth.identities import Identities, Identity
+from bff.cache.keys import headers_key
 from bff.plans.plan import Access, Caller, Refused
 from upstreams.failure import Reason, UpstreamFailure
+
+_MAX_REMEMBERED: Final = 20_000
 
 ANYONE: Final = Caller("", None, "-", UpstreamFailure("user_store", Reason.DISABLED))
 
@@ -15,17 +20,24 @@ class Authenticator:
     def __init__(self, reader: CredentialReader, identities: Identities, admin_emails: Collection[str]) -> None:
         self._reader = reader
         self._identities = identities
+        # Reading the headers costs more than all the rest of finding out who sent the same ones a moment ago.
+        self._remembered: LRUCache[bytes, Identity] = LRUCache(_MAX_REMEMBERED)
         self._admins = frozenset(email.strip().lower() for email in admin_emails) - {""}
 
     def known(self, headers: Mapping[bytes, bytes], access: Access) -> Caller | None:
         """Return who is asking if that one may and need not be asked for, else None: then ``admit`` tells."""
         if access is Access.ANYONE:
             return ANYONE
-        first = next(iter(self._reader.read(headers)), None)
-        caller = self._identities.known(first) if first else None
-        if caller is None or (access is Access.ADMIN and not self.is_admin(caller)):
-            return None
-        return caller
+        key = headers_key(headers.get(b"cookie", b""), headers.get(b"authorization", b""))
+        identity = self._remembered.get(key)
+        if identity is None or not self._identities.is_current(identity):
+            first = next(iter(self._reader.read(headers)), None)
+            identity = self._identities.known(first) if first else None
+            if identity is None:
+                return None
+            self._remembered[key] = identity
+        caller = identity.caller
+        return caller if access is not Access.ADMIN or self.is_admin(caller) else None
 
     async def admit(
         self, headers: Mapping[bytes, bytes], access: Access, *, reads: bool, expires: float

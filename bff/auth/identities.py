@@ -22,7 +22,9 @@ _LOG_ID_CHARS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class _Identity:
+class Identity:
+    """Whose a credential is, until when (UTC), and when that was checked (seconds of the monotonic clock)."""
+
     caller: Caller
     expires: datetime
     checked_at: float
@@ -40,14 +42,18 @@ class Identities:
         self._nextauth = nextauth
         self._ttl = ttl
         self._stale = stale
-        self._known: TTLCache[bytes, _Identity] = TTLCache(_MAX_KNOWN, max(ttl, stale), timer=monotonic)
+        self._known: TTLCache[bytes, Identity] = TTLCache(_MAX_KNOWN, max(ttl, stale), timer=monotonic)
         self._unknown: TTLCache[bytes, bool] = TTLCache(_MAX_UNKNOWN, ttl, timer=monotonic)
-        self._flights: SingleFlight[_Identity | None] = SingleFlight()
+        self._flights: SingleFlight[Identity | None] = SingleFlight()
 
-    def known(self, credential: Credential) -> Caller | None:
+    def known(self, credential: Credential) -> Identity | None:
         """Return whose credential it is if that need not be asked, else None."""
-        identity = self._recall(credential_key(credential.kind.value, credential.token))
-        return identity.caller if identity and self._is_recent(identity) else None
+        identity = self._known.get(credential_key(credential.kind.value, credential.token))
+        return identity if identity and self.is_current(identity) else None
+
+    def is_current(self, identity: Identity) -> bool:
+        """Return whether ``identity`` still holds without being checked again."""
+        return monotonic() - identity.checked_at < self._ttl and utc_now() < identity.expires
 
     async def find(self, credential: Credential, *, reads: bool, expires: float) -> Caller | None:
         """Return whose credential it is, None when nobody's, by ``expires`` (the event loop's time, seconds).
@@ -55,8 +61,11 @@ class Identities:
         Raises UpstreamFailure when the store cannot tell; a recent identity then still serves ``reads``.
         """
         key = credential_key(credential.kind.value, credential.token)
-        known = self._recall(key)
-        if known is not None and self._is_recent(known):
+        known = self._known.get(key)
+        if known is not None and utc_now() >= known.expires:
+            del self._known[key]
+            known = None
+        if known is not None and self.is_current(known):
             return known.caller
         if key in self._unknown:
             return None
@@ -72,17 +81,7 @@ class Identities:
             return known.caller
         return found.caller
 
-    def _recall(self, key: bytes) -> _Identity | None:
-        identity = self._known.get(key)
-        if identity is not None and utc_now() >= identity.expires:
-            del self._known[key]
-            return None
-        return identity
-
-    def _is_recent(self, identity: _Identity) -> bool:
-        return monotonic() - identity.checked_at < self._ttl
-
-    async def _look_up(self, key: bytes, credential: Credential, expires: float) -> _Identity | None:
+    async def _look_up(self, key: bytes, credential: Credential, expires: float) -> Identity | None:
         flight, _ = self._flights.join(key, lambda: self._ask(key, credential))
         try:
             async with asyncio.timeout_at(expires):
@@ -90,7 +89,7 @@ class Identities:
         except TimeoutError as error:
             raise UpstreamFailure("user_store", Reason.TIMEOUT) from error
 
-    async def _ask(self, key: bytes, credential: Credential) -> _Identity | None:
+    async def _ask(self, key: bytes, credential: Credential) -> Identity | None:
         ask = self._opaque if credential.kind is Kind.OPAQUE else self._encrypted
         found = await ask(credential.token)
         if found is None:
@@ -100,14 +99,14 @@ class Identities:
             self._known[key] = found
         return found
 
-    async def _opaque(self, token: str) -> _Identity | None:
+    async def _opaque(self, token: str) -> Identity | None:
         owner = await self._users.session(token, utc_now())
         if owner is None:
             return None
         account = owner.account
-        return _Identity(_caller(account.user_id, account.email, account), owner.expires, monotonic())
+        return Identity(_caller(account.user_id, account.email, account), owner.expires, monotonic())
 
-    async def _encrypted(self, token: str) -> _Identity | None:
+    async def _encrypted(self, token: str) -> Identity | None:
         claims = self._nextauth.open(token) if self._nextauth else None
         if claims is None or claims.expires <= utc_now():
             return None
@@ -118,7 +117,7 @@ class Identities:
             account = failure  # the token itself says who it is; only the way to the user's gateway is unknown
         # The store's e-mail goes first: a token keeps the one its user had when it was made.
         email = (account.email if isinstance(account, Account) else None) or claims.email
-        return _Identity(_caller(claims.user_id, email, account), claims.expires, monotonic())
+        return Identity(_caller(claims.user_id, email, account), claims.expires, monotonic())
 
     async def close(self) -> None:
         await self._flights.close()

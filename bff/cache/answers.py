@@ -14,7 +14,7 @@ from bff.cache.single_flight import SingleFlight
 from bff.cache.store import Entry, Store
 from bff.clock import monotonic
 from bff.plans.fan_out import FanOut
-from bff.plans.plan import Ask, Got, Plan, Refused
+from bff.plans.plan import Ask, Caller, Got, Plan, Query, Refused
 from bff.plans.shared import DEGRADED_FRESH_SECONDS, Sources
 from upstreams.failure import Reason, UpstreamFailure
 
@@ -50,17 +50,10 @@ class Answers:
         self._store = store
         self._flights: SingleFlight[Entry] = SingleFlight()
 
-    def kept(self, plan: Plan[Any], ask: Ask[Any]) -> Answered | None:
-        """Return a kept answer that may be served as it is, else None; a stale one is refreshed behind."""
-        key = answer_key(plan, ask)
-        kept = self._store.get(key)
-        now = monotonic()
-        if kept is None or now >= kept.stale_until:
-            return None
-        if now < kept.fresh_until:
-            return Answered(kept, State.HIT)
-        self._refresh(key, plan, ask, kept)
-        return Answered(kept, State.STALE)
+    def fresh(self, plan: Plan[Any], caller: Caller, query: Query) -> Entry | None:
+        """Return the kept answer if it is fresh."""
+        kept = self._store.get(answer_key(plan, caller, query))
+        return kept if kept is not None and monotonic() < kept.fresh_until else None
 
     async def answer(self, plan: Plan[Any], ask: Ask[Any], *, expires: float, bypass: bool = False) -> Answered:
         """Return the answer by ``expires`` (the event loop's time, seconds).
@@ -68,10 +61,15 @@ class Answers:
         ``bypass``: gathered anew, though still together with everyone who waits for the same. Raises
         UpstreamFailure when a required source failed and no copy may be served, and whatever the merge refuses.
         """
-        if not bypass and (at_once := self.kept(plan, ask)):
-            return at_once
-        key = answer_key(plan, ask)
+        key = answer_key(plan, ask.caller, ask.query)
         kept = self._store.get(key)
+        if kept is not None and not bypass:
+            now = monotonic()
+            if now < kept.fresh_until:
+                return Answered(kept, State.HIT)
+            if now < kept.stale_until:
+                self._refresh(key, plan, ask, kept)
+                return Answered(kept, State.STALE)
         # Whoever wants it anew must not be given what a fan-out took from kept sources.
         flight, leads = self._flights.join((key, bypass), lambda: self._make(key, plan, ask, expires, anew=bypass))
         try:

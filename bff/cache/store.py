@@ -15,6 +15,7 @@ class Entry:
     """One finished answer. Times in seconds of the monotonic clock.
 
     ``degraded`` is the value of BFF-Degraded, ``timing`` that of Server-Timing, of the fan-out that made it.
+    ``head`` holds the lines of a response that are the same each time, once they were needed.
     """
 
     body: bytes
@@ -26,6 +27,7 @@ class Entry:
     stale_until: float
     error_until: float
     retry_at: float = 0.0
+    head: bytes = b""
 
     @property
     def last_use(self) -> float:

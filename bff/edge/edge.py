@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,19 +10,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bff.auth.credentials import MAX_COOKIE_BYTES, CredentialReader
 from bff.auth.csrf import SAFE_METHODS, is_forged
 from bff.edge.errors import UNEXPECTED, error_answer
-from bff.edge.exchange import SCOPE_KEY, Answer, Exchange, Headers
+from bff.edge.exchange import SCOPE_KEY, Exchange
 from bff.edge.plan_endpoint import PlanEndpoint
+from bff.edge.record import record
+from bff.edge.short_way import VARY, Request, ShortWay, security_headers
 from upstreams import trace
 
-_log: Final = structlog.get_logger("bff.request")
+_log: Final = structlog.get_logger("bff.edge")
 
-_SECURITY: Final = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-]
-_VARY: Final = (b"vary", b"Origin")
-_HSTS: Final = (b"strict-transport-security", b"max-age=63072000")
 _TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -45,16 +39,19 @@ class Edge:
         self._direct = direct
         self._reader = reader
         self._allowed_origins = frozenset(allowed_origins)
-        self._vary = [_VARY] if allowed_origins else []
+        self._vary = [VARY] if allowed_origins else []
+        self._short_way = ShortWay(direct, self._vary)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = scope[SCOPE_KEY] = Exchange.of(scope)
+        exchange = scope[SCOPE_KEY] = Exchange.of(scope["headers"])
         refusal = self._refusal(exchange, scope["method"])
         direct = self._direct_to(exchange, scope)
-        common = [*_common(exchange, scope), *(self._vary if direct else [])]
+        common = [(b"x-request-id", exchange.request_id), *security_headers(scope["scheme"])]
+        if direct:
+            common += self._vary
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -70,20 +67,11 @@ class Edge:
             if not exchange.status:
                 await UNEXPECTED(scope, receive, send_with_headers)
         finally:
-            _record(exchange, scope)
+            record(exchange, scope["method"])
 
-    def at_once(self, scope: Scope) -> Answer | None:
+    def at_once(self, request: Request) -> bytes | None:
         """Return the whole response to a request that can be answered without waiting, else None."""
-        exchange = Exchange.of(scope)
-        endpoint = self._direct_to(exchange, scope)
-        if endpoint is None or self._refusal(exchange, scope["method"]):
-            return None
-        answer = endpoint.at_once(scope, exchange)
-        if answer is None:
-            return None
-        exchange.status = answer.status
-        _record(exchange, scope)
-        return replace(answer, headers=[*answer.headers, *self._vary, *_common(exchange, scope)])
+        return self._short_way.respond(request)
 
     def _direct_to(self, exchange: Exchange, scope: Scope) -> PlanEndpoint | None:
         if scope["method"] != "GET" or b"origin" in exchange.headers:
@@ -105,24 +93,3 @@ def _take_trace(exchange: Exchange) -> None:
     parent = exchange.headers.get(b"traceparent")
     if parent is not None and _TRACEPARENT.fullmatch(parent):
         trace.traceparent.set(parent.decode())
-
-
-def _common(exchange: Exchange, scope: Scope) -> Headers:
-    headers = [(b"x-request-id", exchange.request_id), *_SECURITY]
-    if scope["scheme"] == "https":
-        headers.append(_HSTS)
-    return headers
-
-
-def _record(exchange: Exchange, scope: Scope) -> None:
-    line: dict[str, Any] = {
-        "operation": exchange.operation,
-        "method": scope["method"],
-        "status": exchange.status,
-        "ms": round(exchange.elapsed_ms(), 1),
-        "request_id": exchange.request_id.decode(),
-    }
-    for name in ("user", "cache", "degraded", "failure"):
-        if (value := getattr(exchange, name)) is not None:
-            line[name] = value
-    _log.info("request", **line)

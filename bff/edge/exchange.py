@@ -1,8 +1,10 @@
 """One request on its way through: what was read of it, and what is to be said of it in the log."""
 
-import os
 import re
+import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
@@ -10,6 +12,9 @@ from starlette.types import Receive, Scope, Send
 from bff.clock import monotonic
 
 SCOPE_KEY: Final = "bff.exchange"
+
+_PROCESS: Final = secrets.token_hex(12).encode()
+_numbers: Final = count(secrets.randbits(24))
 
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 
@@ -31,10 +36,13 @@ class Exchange:
     failure: str | None = None
 
     @classmethod
-    def of(cls, scope: Scope) -> "Exchange":
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"")
-        return cls(headers, given if _SANE_ID.fullmatch(given) else os.urandom(16).hex().encode())
+    def of(cls, fields: Iterable[tuple[bytes, bytes]]) -> "Exchange":
+        """Return the exchange of a request with these header fields."""
+        headers = dict(fields)
+        given = headers.get(b"x-request-id")
+        if given is not None and _SANE_ID.fullmatch(given):
+            return cls(headers, given)
+        return cls(headers, b"%b%08x" % (_PROCESS, next(_numbers)))
 
     def elapsed_ms(self) -> float:
         return (monotonic() - self.started) * 1000
@@ -49,11 +57,7 @@ class Answer:
     headers: Headers = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        await send({"type": "http.response.start", "status": self.status, "headers": self.all_headers()})
+        length = (b"content-length", b"%d" % len(self.body))
+        headers = self.headers if self.status == 304 else [length, *self.headers]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
-
-    def all_headers(self) -> Headers:
-        """Return the headers with the length of the body, which a 304 does not have."""
-        if self.status == 304:
-            return self.headers
-        return [(b"content-length", b"%d" % len(self.body)), *self.headers]

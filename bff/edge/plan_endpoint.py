@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from bff.auth.authenticator import Authenticator
 from bff.auth.csrf import SAFE_METHODS
 from bff.cache.answers import Answered, Answers, State, degradation
+from bff.cache.store import Entry
 from bff.clock import monotonic, utc_now
 from bff.edge.conditional import matches, wants_anew
 from bff.edge.errors import JSON, NO_STORE, error_answer, unavailable
@@ -31,18 +32,24 @@ class PlanEndpoint:
         self._cache_control = (b"cache-control", _cache_control(plan))
         self._query = lru_cache(maxsize=256)(self._parse)
 
-    def at_once(self, scope: Scope, exchange: Exchange) -> Answer | None:
-        """Return the answer if it takes no waiting: the caller is known and a copy is kept. Else None."""
+    def recall(self, exchange: Exchange, query_string: bytes) -> Entry | None:
+        """Return a fresh copy of the answer if the caller is known and one is kept, else None."""
         caller = self._authenticator.known(exchange.headers, self._plan.access)
-        if caller is None or wants_anew(exchange.headers):
-            return None
-        auth_ms = exchange.elapsed_ms()
-        answered = self._answers.kept(self._plan, self._question(scope, caller))
-        if answered is None:
+        if caller is None:
             return None
         exchange.operation = self._plan.name
         exchange.user = caller.log_id
-        return self._success(exchange, answered, auth_ms)
+        exchange.cache = State.HIT.value
+        return self._answers.fresh(self._plan, caller, self._query(bounded(query_string)))
+
+    def fixed_headers(self, entry: Entry, degraded: str | None) -> Headers:
+        """Return the headers that depend on nothing but the copy and what it had to do without."""
+        headers: Headers = [JSON, self._cache_control]
+        if degraded is not None:
+            headers.append((b"bff-degraded", degraded.encode()))
+        if entry.etag is not None:
+            headers.append((b"etag", entry.etag))
+        return headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope[SCOPE_KEY]
@@ -68,7 +75,7 @@ class PlanEndpoint:
     async def _ask(
         self, scope: Scope, exchange: Exchange, caller: Caller, auth_ms: float, expires: float
     ) -> Answer:
-        ask = self._question(scope, caller)
+        ask = Ask(caller, self._query(bounded(scope["query_string"])), utc_now())
         anew = wants_anew(exchange.headers)
         try:
             answered = await self._answers.answer(self._plan, ask, expires=expires, bypass=anew)
@@ -79,28 +86,21 @@ class PlanEndpoint:
             return self._fallback(exchange, failure) or self._failed(exchange, failure)
         return self._success(exchange, answered, auth_ms)
 
-    def _question(self, scope: Scope, caller: Caller) -> Ask[Any]:
-        return Ask(caller, self._query(bounded(scope["query_string"])), utc_now())
-
     def _success(self, exchange: Exchange, answered: Answered, auth_ms: float) -> Answer:
         entry = answered.entry
         exchange.cache = answered.state.value
         exchange.degraded = _degraded(answered)
-        headers: Headers = [
-            JSON,
-            self._cache_control,
+        headers = [
+            *self.fixed_headers(entry, exchange.degraded),
             (b"cache-status", _cache_status(answered).encode()),
             (b"server-timing", f"auth;dur={auth_ms:.1f}, {entry.timing}".encode()),
         ]
-        if exchange.degraded is not None:
-            headers.append((b"bff-degraded", exchange.degraded.encode()))
-        if entry.etag is not None:
-            headers.append((b"etag", entry.etag))
-            if matches(exchange.headers, entry.etag):
-                return Answer(304, b"", headers)
-        return Answer(200, self._stamped(exchange, entry.body, cached=answered.state in _FROM_CACHE), headers)
+        if entry.etag is not None and matches(exchange.headers, entry.etag):
+            return Answer(304, b"", headers)
+        return Answer(200, self.stamped(exchange, entry.body, cached=answered.state in _FROM_CACHE), headers)
 
-    def _stamped(self, exchange: Exchange, body: bytes, *, cached: bool) -> bytes:
+    def stamped(self, exchange: Exchange, body: bytes, *, cached: bool) -> bytes:
+        """Return the body with what describes this very response in it."""
         stamp = self._plan.stamp
         return body if stamp is None else stamp(body, round(exchange.elapsed_ms()), cached)
 

@@ -6,13 +6,12 @@ what can be answered without waiting is written at once, as one piece.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import structlog
-from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from bff.edge.exchange import Answer
+from bff.edge.short_way import Request, lines
 
 _log: Final = structlog.get_logger("bff.protocol")
 
@@ -26,10 +25,22 @@ _REFUSAL: Final = (
 ) % (len(_TOO_LARGE), _TOO_LARGE)
 
 
+class _Answered:
+    """What stands for the cycle of a request that was answered at once."""
+
+    response_complete = True
+
+    def __init__(self) -> None:
+        self.message_event = asyncio.Event()
+
+
+_ANSWERED: Final[Any] = _Answered()
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """Refuses a request whose head is larger than ``MAX_HEAD_BYTES``; drops one that takes ``HEAD_SECONDS``.
 
-    An application with a method ``at_once`` is asked by it first: an answer is written as it is, None means
+    An application with a method ``at_once`` is asked by it first: a response is written as it is, None means
     that the application is to be called.
     """
 
@@ -38,7 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
-        self._at_once: Callable[[Scope], Answer | None] | None = getattr(self.app, "at_once", None)
+        self._at_once: Callable[[Request], bytes | None] | None = getattr(self.app, "at_once", None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -67,26 +78,34 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_timer()
-        super().on_headers_complete()
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        answer = self._try_at_once(cycle)
-        if answer is None:
-            super()._start_asgi_task(cycle, app)
+        response = self._try_at_once()
+        if response is None:
+            super().on_headers_complete()
             return
-        cycle.response_started = cycle.response_complete = True
-        self.transport.write(_message(self.server_state.default_headers, answer))
-        cycle.on_response()
+        self.cycle = _ANSWERED
+        self.transport.write(response)
+        self.on_response_complete()
 
-    def _try_at_once(self, cycle: RequestResponseCycle) -> Answer | None:
-        # Pipelined requests take the usual way: answering them here would nest as deep as there are many.
-        if self._at_once is None or self.pipeline or not cycle.keep_alive or self.flow.write_paused:
+    def _try_at_once(self) -> bytes | None:
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if self._at_once is None or busy or self.flow.write_paused or not self._is_plain():
             return None
+        request = Request(self.url, self.headers, lines(self.server_state.default_headers))
         try:
-            return self._at_once(cast("Scope", cycle.scope))
+            return self._at_once(request)
         except Exception:  # noqa: BLE001 - the usual way answers it, with the documented error
             _log.exception("short way failed")
             return None
+
+    def _is_plain(self) -> bool:
+        parser = self.parser
+        return (
+            parser.get_method() == b"GET"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and self.scheme == "http"
+        )
 
     def _start_timer(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
@@ -95,9 +114,3 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-
-
-def _message(default_headers: list[tuple[bytes, bytes]], answer: Answer) -> bytes:
-    parts = [STATUS_LINE[answer.status]]
-    parts += [b"%b: %b\r\n" % header for header in (*default_headers, *answer.all_headers())]
-    return b"".join([*parts, b"\r\n", answer.body])

@@ -1,9 +1,8 @@
 """Dashboard analytics (document 000, "Dashboard analytics"): trends, channels, most installed skills."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Self
+from typing import NamedTuple, Self
 
 from bff.endpoints.sources import GATEWAY
 from bff.endpoints.users import existing
@@ -15,8 +14,7 @@ from upstreams.sessions import Session
 from upstreams.user_store import Inventory
 
 
-@dataclass(frozen=True, slots=True)
-class AnalyticsQuery:
+class AnalyticsQuery(NamedTuple):
     days: int
 
     @classmethod

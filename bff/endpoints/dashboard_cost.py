@@ -1,8 +1,7 @@
 """Dashboard cost (document 000, "Dashboard cost"): the plan's cost and the AI usage of a period."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from bff.endpoints.users import existing
 from bff.figures.cost import Period, cost
@@ -13,8 +12,7 @@ from upstreams.metrics import CostFigures
 _PERIODS = frozenset({"7d", "30d", "mtd"})
 
 
-@dataclass(frozen=True, slots=True)
-class CostQuery:
+class CostQuery(NamedTuple):
     period: str
 
     @classmethod

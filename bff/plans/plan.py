@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from bff.clients import Clients
 from contracts import Document
@@ -54,14 +54,13 @@ class Caller:
 
 
 class Query(Protocol):
-    """The parameters of an operation, normalized: equal questions are equal values."""
+    """The parameters of an operation, normalized: equal questions are equal values, and hash fast."""
 
     @classmethod
     def parse(cls, parameters: Mapping[str, str]) -> Self: ...
 
 
-@dataclass(frozen=True, slots=True)
-class NoQuery:
+class NoQuery(NamedTuple):
     @classmethod
     def parse(cls, parameters: Mapping[str, str]) -> Self:  # noqa: ARG003
         return cls()
