@@ -5,7 +5,8 @@ from starlette.routing import Route
 
 from bff.app import _application
 from bff.auth.credentials import CredentialReader
-from bff.edge import edge as module
+from bff.edge import edge as edge_module
+from bff.edge import record as record_module
 from bff.edge.edge import Edge
 from bff.edge.errors import error_answer, unavailable
 from bff.edge.exchange import Answer
@@ -32,7 +33,8 @@ class Log:
 @pytest.fixture
 def log(monkeypatch):
     log = Log()
-    monkeypatch.setattr(module, "_log", log)
+    monkeypatch.setattr(edge_module, "_log", log)
+    monkeypatch.setattr(record_module, "_log", log)
     return log
 
 
@@ -71,8 +73,10 @@ async def test_https_is_asked_to_stay_https_and_http_is_not(log):
 
 
 async def test_answers_vary_by_origin_only_where_origins_are_configured(log):
-    allowed = edge(origins=["https://dashboard.example.com"])
+    direct = {"/note": App()}
+    allowed = edge(direct=direct, origins=["https://dashboard.example.com"])
     assert (await request(allowed)).headers["vary"] == "Origin"
+    assert "vary" not in (await request(edge(direct=direct))).headers
 
 
 async def test_an_unexpected_exception_is_the_documented_error_and_tells_nothing(log):

@@ -7,7 +7,7 @@ from bff.edge.plan_endpoint import bounded, parameters
 
 
 def request_id(given):
-    return Exchange.of({"headers": [(b"x-request-id", given)]}).request_id
+    return Exchange.of([(b"x-request-id", given)]).request_id
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_any_other_is_replaced(given):
 
 
 def test_without_one_it_is_made():
-    assert len(Exchange.of({"headers": []}).request_id) == 32
+    assert len(Exchange.of([]).request_id) == 32
 
 
 @pytest.mark.parametrize(

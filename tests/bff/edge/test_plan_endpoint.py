@@ -50,7 +50,7 @@ class World:
         self._endpoint = PlanEndpoint(made, self.authenticator, Answers(Sources(None), Store(1_000_000)))
 
     async def _app(self, scope, receive, send):
-        self.exchange = scope[SCOPE_KEY] = Exchange.of(scope)
+        self.exchange = scope[SCOPE_KEY] = Exchange.of(scope["headers"])
         self.exchange.started = self._clock.now
         await self._endpoint(scope, receive, send)
 
