@@ -124,7 +124,7 @@ async def _landing(flight: asyncio.Task[Entry], plan: Plan[Any], expires: float)
 
 def _entry(plan: Plan[Any], body: bytes, got: Got, timing: str) -> Entry:
     now = monotonic()
-    degraded = degradation(*got.failures)
+    degraded = degradation(*got.failures) if got.failures else None
     fresh = plan.keep.fresh if degraded is None else min(plan.keep.fresh, DEGRADED_FRESH_SECONDS)
     stale = plan.keep.stale if degraded is None else 0.0
     return Entry(
@@ -139,9 +139,9 @@ def _entry(plan: Plan[Any], body: bytes, got: Got, timing: str) -> Entry:
     )
 
 
-def degradation(*failures: UpstreamFailure) -> str | None:
-    """Return the value of BFF-Degraded (an RFC 9651 list), None when nothing is missing."""
-    return ", ".join(f"{each.upstream};reason={each.reason}" for each in failures) or None
+def degradation(*failures: UpstreamFailure) -> str:
+    """Return the value of BFF-Degraded (an RFC 9651 list) for what failed."""
+    return ", ".join(f"{each.upstream};reason={each.reason}" for each in failures)
 
 
 def _timing(fan_out: FanOut, total: float) -> str:

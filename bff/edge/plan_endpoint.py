@@ -30,6 +30,7 @@ class PlanEndpoint:
         self._authenticator = authenticator
         self._answers = answers
         self._cache_control = (b"cache-control", _cache_control(plan))
+        self._fallback_body = plan.fallback.model_dump_json().encode() if plan.fallback else None
         self._query = lru_cache(maxsize=256)(self._parse)
 
     def recall(self, exchange: Exchange, query_string: bytes) -> Entry | None:
@@ -105,12 +106,12 @@ class PlanEndpoint:
         return body if stamp is None else stamp(body, round(exchange.elapsed_ms()), cached)
 
     def _fallback(self, exchange: Exchange, failure: UpstreamFailure) -> Answer | None:
-        if self._plan.fallback is None:
+        if self._fallback_body is None:
             return None
         exchange.degraded = degradation(failure)
         headers = [JSON, NO_STORE, (b"cache-status", b"bff; fwd=miss")]
-        headers.append((b"bff-degraded", (exchange.degraded or "").encode()))
-        return Answer(200, self._plan.fallback.model_dump_json().encode(), headers)
+        headers.append((b"bff-degraded", exchange.degraded.encode()))
+        return Answer(200, self._fallback_body, headers)
 
     def _failed(self, exchange: Exchange, failure: UpstreamFailure) -> Answer:
         fields = self._plan.failed_fields

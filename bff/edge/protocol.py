@@ -48,6 +48,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._in_head = True
         self._head_bytes = 0
+        self._piece_bytes = 0
+        self._head_follows = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._at_once: Callable[[Request], bytes | None] | None = getattr(self.app, "at_once", None)
 
@@ -57,27 +59,48 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._piece_bytes = len(data)
+        self._head_follows = False
         super().data_received(data)
         if not self._in_head:
+            self._keep_alive()
             return
         if self._head_timer is None:
             self._start_timer()
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+        if not self._head_follows:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self._refuse()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head_bytes > MAX_HEAD_BYTES or (self._in_head and self._is_busy()):
+            self._refuse()
+        else:
+            super().send_400_response(msg)
+
+    def _refuse(self) -> None:
+        if not self._is_busy():  # else the refusal would be taken for the response that is still to come
             self.transport.write(_REFUSAL)
-            self.transport.close()
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
         self._head_bytes = 0
 
+    def on_message_complete(self) -> None:
+        self._head_follows = True  # somewhere in the piece: how much of it is head is not known
+        super().on_message_complete()
+
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_timer()
+        if self._head_bytes + self._piece_bytes > MAX_HEAD_BYTES:
+            self._weigh_head()
         response = self._try_at_once()
         if response is None:
             super().on_headers_complete()
@@ -86,9 +109,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write(response)
         self.on_response_complete()
 
+    def _weigh_head(self) -> None:
+        self._head_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError("head too large")  # stops the parser, which has the 400 sent
+
+    def _is_busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _try_at_once(self) -> bytes | None:
-        busy = self.cycle is not None and not self.cycle.response_complete
-        if self._at_once is None or busy or self.flow.write_paused or not self._is_plain():
+        if self._at_once is None or self._is_busy() or self.flow.write_paused or not self._is_plain():
             return None
         request = Request(self.url, self.headers, lines(self.server_state.default_headers))
         try:
@@ -105,6 +135,14 @@ class BoundedProtocol(HttpToolsProtocol):
             and parser.should_keep_alive()
             and not parser.should_upgrade()
             and self.scheme == "http"
+        )
+
+    def _keep_alive(self) -> None:
+        """Have the connection end one day also when what came was neither a head nor answered."""
+        if self.timeout_keep_alive_task is not None or self._is_busy() or self.transport.is_closing():
+            return
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
 
     def _start_timer(self) -> None:

@@ -50,7 +50,7 @@ class ShortWay:
         """Return the response, None when the request has to take the usual way."""
         path, _, query_string = request.url.partition(b"?")
         endpoint = self._endpoints.get(path)
-        if endpoint is None:
+        if endpoint is None or b"#" in query_string:  # what follows a "#" is no part of the query
             return None
         exchange = Exchange.of(request.fields)
         headers = exchange.headers

@@ -1,11 +1,13 @@
 """What an operation demands of its caller."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
 from bff.auth.authenticator import Authenticator
 from bff.auth.credentials import CredentialReader
+from bff.auth.identities import Identity
 from bff.plans import Access, Refused
 from tests.bff.asking import caller, failure
 from upstreams.failure import UpstreamFailure
@@ -93,3 +95,107 @@ async def test_admins_are_named_by_their_email(email, admins, admitted):
 
 async def test_without_a_session_nobody_is_an_admin():
     assert await refusal(Identities(), Access.ADMIN, admins=["ada@example.com"]) == (403, "Unauthorized")
+
+
+class Checked:
+    """Knows callers by token without asking, as long as they are current."""
+
+    def __init__(self, **known):
+        self._known = {token: Identity(who, datetime.max.replace(tzinfo=UTC), 0.0) for token, who in known.items()}
+        self.current = True
+        self.searched = []
+
+    def known(self, credential):
+        self.searched.append(credential.token)
+        return self._known.get(credential.token) if self.current else None
+
+    def is_current(self, identity):
+        return self.current
+
+    def forget(self):
+        self._known.clear()
+
+
+def known(authenticator, cookie=None, authorization=None, access=Access.SESSION):
+    given = {b"cookie": cookie, b"authorization": authorization}
+    headers = {name: value.encode() for name, value in given.items() if value is not None}
+    found = authenticator.known(headers, access)
+    return found and found.user_id
+
+
+def test_the_headers_of_someone_known_are_read_once():
+    checked = Checked(a=caller("ada"))
+    authenticator = Authenticator(READER, checked, [])
+    assert [known(authenticator, "session=a") for _ in range(3)] == ["ada"] * 3
+    assert checked.searched == ["a"]
+
+
+def test_who_is_no_longer_current_is_no_longer_known():
+    checked = Checked(a=caller("ada"))
+    authenticator = Authenticator(READER, checked, [])
+    assert known(authenticator, "session=a") == "ada"
+    checked.current = False
+    assert known(authenticator, "session=a") is None
+    checked.forget()
+    checked.current = True
+    assert known(Authenticator(READER, checked, []), "session=a") is None
+
+
+def test_only_the_first_credential_counts_as_known():
+    """The first may be somebody's whom only asking tells."""
+    authenticator = Authenticator(READER, Checked(b=caller("bob"), n=caller("nora")), [])
+    assert known(authenticator, "session=a; next=n", "Bearer b") is None
+    assert known(authenticator, "session=b; next=n") == "bob"
+    assert known(authenticator, "next=n", "Bearer b") == "bob"
+    assert known(authenticator, "next=n") == "nora"
+
+
+def test_what_one_header_ends_with_is_not_what_the_other_begins_with():
+    """Each pair of headers, joined, gives the same bytes."""
+    joined = "session=aBearer b"
+    splits = [(joined[:at], joined[at:]) for at in range(len(joined) + 1)]
+    tokens = {"a": caller("ada"), "b": caller("bob"), "aBearer b": caller("carol")}
+    remembering = Authenticator(READER, Checked(**tokens), [])
+    expected = [known(Authenticator(READER, Checked(**tokens), []), *split) for split in splits]
+    assert {"ada", "bob", "carol", None} >= set(expected) >= {"ada", "carol", None}
+    for _ in range(2):
+        assert [known(remembering, *split) for split in splits] == expected
+        assert [known(remembering, *split) for split in reversed(splits)] == expected[::-1]
+
+
+def test_a_length_does_not_run_into_what_it_measures():
+    """Were the length alone in front, "1" and "1:…" could be told as "11" and ":…"."""
+    cookie = "session=a" + " " * 2
+    authenticator = Authenticator(READER, Checked(a=caller("ada"), b=caller("bob")), [])
+    assert known(authenticator, cookie, "Bearer b") == "ada"
+    assert known(authenticator, f"1:{cookie}", "Bearer b") == "bob"
+    assert known(authenticator, cookie) == "ada"
+    assert known(authenticator, None, f"{cookie}Bearer b") is None
+    assert known(authenticator, "", "Bearer b") == known(authenticator, None, "Bearer b") == "bob"
+
+
+def test_being_known_does_not_make_an_admin():
+    authenticator = Authenticator(
+        READER,
+        Checked(a=caller("ada", "ada@example.com"), b=caller("bob", "bob@example.com")),
+        ["ada@example.com"],
+    )
+    for access, bob in ((Access.SESSION, "bob"), (Access.ADMIN, None)) * 2:
+        assert known(authenticator, "session=b", access=access) == bob
+        assert known(authenticator, "session=a", access=access) == "ada"
+        assert known(authenticator, access=access) is None
+
+
+def test_anyone_is_known():
+    checked = Checked()
+    assert known(Authenticator(READER, checked, []), "session=a", access=Access.ANYONE) == ""
+    assert checked.searched == []
+
+
+@pytest.mark.parametrize(
+    "cookie", ["", "session=", "session=\x00", f"session={'a' * 20_000}", "other=a", "session"]
+)
+def test_without_a_credential_nobody_is_known(cookie):
+    checked = Checked(a=caller("ada"))
+    assert known(Authenticator(READER, checked, []), cookie) is None
+    assert checked.searched == []

@@ -281,6 +281,5 @@ async def test_what_each_upstream_took(kitchen):
 
 
 def test_degradation_is_a_list():
-    assert degradation() is None
     both = degradation(failure("gateway", Reason.TIMEOUT), failure("metrics", Reason.STATUS, status=500))
     assert both == "gateway;reason=timeout, metrics;reason=status"
