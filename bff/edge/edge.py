@@ -11,9 +11,10 @@ from bff.auth.credentials import MAX_COOKIE_BYTES, CredentialReader
 from bff.auth.csrf import SAFE_METHODS, is_forged
 from bff.edge.errors import UNEXPECTED, error_answer
 from bff.edge.exchange import SCOPE_KEY, Exchange
+from bff.edge.headers import HSTS, SECURITY, VARY
 from bff.edge.plan_endpoint import PlanEndpoint
 from bff.edge.record import record
-from bff.edge.short_way import VARY, Request, ShortWay, security_headers
+from bff.edge.short_way import Request, ShortWay
 from upstreams import trace
 
 _log: Final = structlog.get_logger("bff.edge")
@@ -49,7 +50,9 @@ class Edge:
         exchange = scope[SCOPE_KEY] = Exchange.of(scope["headers"])
         refusal = self._refusal(exchange, scope["method"])
         direct = self._direct_to(exchange, scope)
-        common = [(b"x-request-id", exchange.request_id), *security_headers(scope["scheme"])]
+        common = [(b"x-request-id", exchange.request_id), *SECURITY]
+        if scope["scheme"] == "https":
+            common.append(HSTS)
         if direct:
             common += self._vary
 

@@ -8,9 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bff.edge.exchange import Answer
+from bff.edge.headers import JSON, NO_STORE
 
-JSON = (b"content-type", b"application/json")
-NO_STORE = (b"cache-control", b"private, no-store")
 RETRY_AFTER_SECONDS = 2
 
 _MESSAGES = {404: "Not found", 405: "Method not allowed"}

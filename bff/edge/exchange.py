@@ -10,6 +10,7 @@ from typing import Final
 from starlette.types import Receive, Scope, Send
 
 from bff.clock import monotonic
+from bff.edge.headers import Headers
 
 SCOPE_KEY: Final = "bff.exchange"
 
@@ -17,8 +18,6 @@ _PROCESS: Final = secrets.token_hex(12).encode()
 _numbers: Final = count(secrets.randbits(24))
 
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
-
-Headers = list[tuple[bytes, bytes]]
 
 
 @dataclass(slots=True)

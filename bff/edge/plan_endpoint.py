@@ -14,8 +14,9 @@ from bff.cache.answers import Answered, Answers, State, degradation
 from bff.cache.store import Entry
 from bff.clock import monotonic, utc_now
 from bff.edge.conditional import matches, wants_anew
-from bff.edge.errors import JSON, NO_STORE, error_answer, unavailable
-from bff.edge.exchange import SCOPE_KEY, Answer, Exchange, Headers
+from bff.edge.errors import error_answer, unavailable
+from bff.edge.exchange import SCOPE_KEY, Answer, Exchange
+from bff.edge.headers import JSON, NO_STORE, Headers
 from bff.plans.plan import Ask, Caller, Plan, Refused
 from upstreams.failure import UpstreamFailure
 

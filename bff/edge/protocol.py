@@ -11,7 +11,8 @@ from typing import Any, Final
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from bff.edge.short_way import Request, lines
+from bff.edge.headers import lines
+from bff.edge.short_way import Request
 
 _log: Final = structlog.get_logger("bff.protocol")
 

@@ -11,25 +11,13 @@ from typing import Final
 from bff.auth.credentials import MAX_COOKIE_BYTES
 from bff.cache.store import Entry
 from bff.clock import monotonic
-from bff.edge.exchange import Exchange, Headers
+from bff.edge.exchange import Exchange
+from bff.edge.headers import SECURITY, Headers, lines
 from bff.edge.plan_endpoint import PlanEndpoint
 from bff.edge.record import record
 
-VARY: Final = (b"vary", b"Origin")
-_SECURITY: Final = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-]
-_HSTS: Final = (b"strict-transport-security", b"max-age=63072000")
-
 # Headers that ask for more than a copy: another answer, none if unchanged, or leave to read it from elsewhere.
 _UNUSUAL: Final = frozenset({b"cache-control", b"if-none-match", b"origin"})
-
-
-def security_headers(scheme: str) -> Headers:
-    """Return the headers that every response has for the browser's sake."""
-    return [*_SECURITY, _HSTS] if scheme == "https" else _SECURITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +60,8 @@ class ShortWay:
         )
 
     def _head(self, endpoint: PlanEndpoint, entry: Entry) -> bytes:
-        entry.head = lines([*endpoint.fixed_headers(entry, entry.degraded), *self._vary, *_SECURITY])
+        entry.head = lines([*endpoint.fixed_headers(entry, entry.degraded), *self._vary, *SECURITY])
         return entry.head
-
-
-def lines(headers: Headers) -> bytes:
-    """Return ``headers`` as they are written."""
-    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def _own_lines(exchange: Exchange, entry: Entry, auth_ms: float) -> bytes:
