@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from bff.edge.headers import lines
+from bff.edge.errors import error_answer
+from bff.edge.exchange import Answer, Exchange
+from bff.edge.headers import SECURITY, Headers, lines
 from bff.edge.short_way import Request
 
 _log: Final = structlog.get_logger("bff.protocol")
@@ -19,11 +21,8 @@ _log: Final = structlog.get_logger("bff.protocol")
 MAX_HEAD_BYTES: Final = 64 * 1024
 HEAD_SECONDS: Final = 10.0
 
-_TOO_LARGE: Final = b'{"error":"Request header fields too large"}'
-_REFUSAL: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
-    b"cache-control: private, no-store\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
-) % (len(_TOO_LARGE), _TOO_LARGE)
+_TOO_LARGE: Final = error_answer(431, "Request header fields too large")
+_BAD_REQUEST: Final = error_answer(400, "Bad request")
 
 
 class _Answered:
@@ -75,17 +74,24 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._head_follows:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self._refuse()
+                self._refuse_head(_TOO_LARGE)
 
-    def send_400_response(self, msg: str) -> None:
-        if self._head_bytes > MAX_HEAD_BYTES or (self._in_head and self._is_busy()):
-            self._refuse()
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours has the documented shape
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse_head(_TOO_LARGE)
+        elif self._in_head:
+            self._refuse_head(_BAD_REQUEST)
         else:
-            super().send_400_response(msg)
+            self._end_with(_BAD_REQUEST)
 
-    def _refuse(self) -> None:
-        if not self._is_busy():  # else the refusal would be taken for the response that is still to come
-            self.transport.write(_REFUSAL)
+    def _refuse_head(self, answer: Answer) -> None:
+        if self._is_busy():  # the refusal would be taken for the response to an earlier request
+            self.transport.close()
+        else:
+            self._end_with(answer)
+
+    def _end_with(self, answer: Answer) -> None:
+        self.transport.write(_last_message(answer, self.server_state.default_headers))
         self.transport.close()
 
     def on_message_begin(self) -> None:
@@ -153,3 +159,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def _last_message(answer: Answer, server_headers: Headers) -> bytes:
+    """Return the response to what is no request that could be read, after which the connection ends."""
+    own = [(b"content-length", b"%d" % len(answer.body)), (b"x-request-id", Exchange.of([]).request_id)]
+    head = lines([*server_headers, (b"connection", b"close"), *own, *answer.headers, *SECURITY])
+    return STATUS_LINE[answer.status] + head + b"\r\n" + answer.body
