@@ -38,6 +38,8 @@ def print_urls(public: str, ops: str) -> None:
 
 def serve(settings: Settings, announce: Announce = print_urls) -> None:
     """Serve until SIGTERM or SIGINT; ``announce`` both URLs when ready. Raises OSError when a port is taken."""
+    # The server raises the signal again when it has drained; that is an end like any other, not a failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     public = _bind(settings.server.host, settings.server.port)
     ops = _bind(settings.ops.host, settings.ops.port)
     ready = partial(announce, _url(public), _url(ops))
