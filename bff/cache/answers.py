@@ -94,8 +94,11 @@ class Answers:
         started = monotonic()
         fan_out = FanOut(plan, ask, lambda source, ask: self._sources.fetch(source, ask, anew=anew))
         got = await fan_out.gather(expires)
-        entry = _entry(plan, _merged(plan, ask, got), got, _timing(fan_out, monotonic() - started))
-        self._store.put(key, entry)
+        timing = _timing(fan_out, monotonic() - started)
+        entry = _entry(plan, _merged(plan, ask, got), got, asked_at=started, timing=timing)
+        kept = self._store.get(key)
+        if kept is None or kept.asked_at <= started:  # else one that was asked for later is there already
+            self._store.put(key, entry)
         return entry
 
     async def close(self) -> None:
@@ -122,7 +125,7 @@ async def _landing(flight: asyncio.Task[Entry], plan: Plan[Any], expires: float)
         raise UpstreamFailure(plan.sources[0].upstream, Reason.TIMEOUT) from error
 
 
-def _entry(plan: Plan[Any], body: bytes, got: Got, timing: str) -> Entry:
+def _entry(plan: Plan[Any], body: bytes, got: Got, *, asked_at: float, timing: str) -> Entry:
     now = monotonic()
     degraded = degradation(*got.failures) if got.failures else None
     fresh = plan.keep.fresh if degraded is None else min(plan.keep.fresh, DEGRADED_FRESH_SECONDS)
@@ -132,7 +135,7 @@ def _entry(plan: Plan[Any], body: bytes, got: Got, timing: str) -> Entry:
         etag=None if plan.secret else b'"%s"' % hashlib.blake2b(body, digest_size=16).hexdigest().encode(),
         degraded=degraded,
         timing=timing,
-        made_at=now,
+        asked_at=asked_at,
         fresh_until=now + fresh,
         stale_until=now + fresh + stale,
         error_until=now + plan.keep.on_error,

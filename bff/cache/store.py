@@ -14,15 +14,15 @@ _OVERHEAD_BYTES = 1024  # an entry's objects, key and headers, as measured with 
 class Entry:
     """One finished answer. Times in seconds of the monotonic clock.
 
-    ``degraded`` is the value of BFF-Degraded, ``timing`` that of Server-Timing, of the fan-out that made it.
-    ``head`` holds the lines of a response that are the same each time, once they were needed.
+    ``asked_at`` is when the fan-out that made it began, ``degraded`` its value of BFF-Degraded, ``timing`` that
+    of Server-Timing. ``head`` holds the lines of a response that are the same each time, once they were needed.
     """
 
     body: bytes
     etag: bytes | None
     degraded: str | None
     timing: str
-    made_at: float
+    asked_at: float
     fresh_until: float
     stale_until: float
     error_until: float

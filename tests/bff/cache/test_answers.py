@@ -23,11 +23,12 @@ class Upstream:
         self.asked = 0
         self.trouble = None
         self.hung = False
+        self.takes = 0
 
     async def fetch(self, clients, ask):
         self.asked += 1
         said = self.asked
-        await asyncio.sleep(3600 if self.hung else 0)
+        await asyncio.sleep(3600 if self.hung else self.takes)
         if self.trouble:
             raise self.trouble
         return said
@@ -186,6 +187,17 @@ async def test_who_asks_anew_is_not_told_what_a_shared_source_said_before(clock)
 async def test_who_asks_anew_at_once_gets_it_together(kitchen):
     assert await asyncio.gather(*(kitchen.ask(bypass=True) for _ in range(20))) == [(State.BYPASS, 1)] * 20
     assert kitchen.store.asked == 1
+
+
+async def test_a_slow_fan_out_does_not_replace_one_that_was_asked_for_later(kitchen, clock):
+    kitchen.store.takes = 1
+    slow = asyncio.create_task(kitchen.ask())
+    await settle()
+    clock.advance(0.1)
+    kitchen.store.takes = 0
+    assert await kitchen.ask(bypass=True) == (State.BYPASS, 2)
+    assert await slow == (State.MISS, 1)
+    assert await kitchen.ask() == (State.HIT, 2)
 
 
 async def test_who_asks_anew_in_vain_gets_the_copy(kitchen):
