@@ -70,11 +70,13 @@ async def _run_ops(ops: socket.socket, gateway: Gateway) -> AsyncIterator[None]:
     _settle_memory()
     server = _Quiet(_config(gateway.ops, lifespan="off", timeout_graceful_shutdown=_OPS_DRAIN_SECONDS))
     running = asyncio.create_task(server.serve([ops]))
-    with _noticing_signals(gateway):
-        yield
-    server.should_exit = True
-    await running
-    log.flush()
+    try:
+        with _noticing_signals(gateway):
+            yield
+    finally:
+        server.should_exit = True
+        await running
+        log.flush()
 
 
 def _settle_memory() -> None:
