@@ -1,5 +1,6 @@
-"""The documented answers: one module per documented page, models and nothing else."""
+"""The documented bodies and answers: one module per documented page, models and nothing else."""
 
-from contracts._base import Document
+from contracts._base import Body, Document, iso_milliseconds
+from contracts._problems import problem
 
-__all__ = ["Document"]
+__all__ = ["Body", "Document", "iso_milliseconds", "problem"]
