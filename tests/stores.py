@@ -7,12 +7,12 @@ from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, insert, make_url, text
+from sqlalchemy import Table, insert, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from upstreams.failure import Reason, UpstreamFailure
-from upstreams.user_store import UserStore, tables
+from upstreams.user_store import NewAgent, UserStore, tables
 
 DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 Row = dict[str, Any]
@@ -34,6 +34,19 @@ class Database:
     async def run(self, sql: str, **values: Any) -> None:
         async with self._engine.begin() as connection:
             await connection.execute(text(sql), values)
+
+    async def rows(self, table: Table) -> list[Row]:
+        """Return what the table holds, by id."""
+        async with self._engine.begin() as connection:
+            found = await connection.execute(select(table).order_by(table.c.id))
+            return [dict(row) for row in found.mappings()]
+
+    @asynccontextmanager
+    async def holding(self, sql: str) -> AsyncIterator[None]:
+        """Within, a transaction that has run ``sql`` stays open."""
+        async with self._engine.begin() as connection:
+            await connection.execute(text(sql))
+            yield
 
 
 @asynccontextmanager
@@ -61,7 +74,7 @@ def naive(moment: datetime) -> datetime:
 
 
 def user_row(user_id: str, **fields: Any) -> Row:
-    defaults = {"email": f"{user_id}@example.com", "plan": "solo", "trialEndsAt": None}
+    defaults = {"email": f"{user_id}@example.com", "plan": "solo", "subscriptionStatus": None, "trialEndsAt": None}
     unset = {"openclawUrl": None, "openclawInstanceId": None, "referralCode": None, "referralCredits": 0}
     return {"id": user_id, **defaults, **unset, **_naive(fields)}
 
@@ -74,11 +87,17 @@ def agent_row(agent_id: str, user_id: str, **fields: Any) -> Row:
     created = fields.pop("createdAt", NEW_YEAR)
     given = {"createdAt": created, "updatedAt": created, **fields}
     defaults = {"name": agent_id, "status": "active", "config": None, "tier": None}
-    return {"id": agent_id, "userId": user_id, **defaults, **_naive(given)}
+    unset = {"model": None, "websocketUrl": None}
+    return {"id": agent_id, "userId": user_id, **defaults, **unset, **_naive(given)}
 
 
-def skill_row(skill_id: str, name: str | None = None) -> Row:
-    return {"id": skill_id, "name": name or skill_id}
+def new_agent(agent_id: str, user_id: str, **fields: Any) -> NewAgent:
+    defaults = {"name": agent_id, "model": "claude-opus-4-6", "tier": None, "config": None}
+    return NewAgent(agent_id, user_id, **{**defaults, **fields})
+
+
+def skill_row(skill_id: str, name: str | None = None, description: str | None = None) -> Row:
+    return {"id": skill_id, "name": name or skill_id, "description": description}
 
 
 def installed_row(user_id: str, skill_id: str, *, enabled: bool = True, at: datetime = NEW_YEAR) -> Row:
@@ -98,6 +117,12 @@ def referral_row(referrer_id: str) -> Row:
     return {**keys, "referrerId": referrer_id, "createdAt": naive(NEW_YEAR)}
 
 
+def setting_row(user_id: str, key: str, value: str | None = "v") -> Row:
+    at = naive(NEW_YEAR)
+    keys = {"id": f"setting-{next(_numbers)}", "userId": user_id, "key": key}
+    return {**keys, "value": value, "createdAt": at, "updatedAt": at}
+
+
 def _naive(fields: Row) -> Row:
     return {name: naive(value) if isinstance(value, datetime) else value for name, value in fields.items()}
 
@@ -105,6 +130,7 @@ def _naive(fields: Row) -> Row:
 NOW = utc(2026, 4, 4, 12)
 TODAY = utc(2026, 4, 4)
 SINCE = utc(2025, 4, 4, 12)
+ABANDONED = utc(2026, 4, 4, 11, 50)
 
 Ask = Callable[[UserStore], Awaitable[Any]]
 
@@ -117,6 +143,18 @@ EVERY_METHOD: dict[str, Ask] = {
     "subscription": lambda store: store.subscription("u"),
     "counts": lambda store: store.counts("u", TODAY),
     "summary": lambda store: store.summary(NOW),
+    "agents": lambda store: store.agents("u", now=NOW, abandoned_before=ABANDONED),
+    "owned_agent": lambda store: store.owned_agent("u", "a"),
+    "instance": lambda store: store.instance("u"),
+    "standing": lambda store: store.standing("u"),
+    "reserve_agent": lambda store: store.reserve_agent(
+        new_agent("new", "u"), limit=1, now=NOW, abandoned_before=ABANDONED
+    ),
+    "finish_agent": lambda store: store.finish_agent("a", "u", status="error", websocket_url=None, now=NOW),
+    "installed_skills": lambda store: store.installed_skills("u"),
+    "set_skill": lambda store: store.set_skill("u", "s", enabled=True),
+    "credentials": lambda store: store.credentials("u"),
+    "put_credential": lambda store: store.put_credential("u", "telegram", "sealed", NOW),
     "ping": lambda store: store.ping(),
     "check_schema": lambda store: store.check_schema(),
 }

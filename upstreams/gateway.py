@@ -1,13 +1,22 @@
 """An OpenClaw gateway: whose it is, where it is, and whether it is alive (upstreams.md, "gateway")."""
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
 import msgspec
+from cachetools import TTLCache
 
 from upstreams.failure import Reason, UpstreamFailure
 from upstreams.pipe import Address, HostRules, Pipe, enabled
 from upstreams.user_store import Account
 
+_UNAUTHORIZED = 401
 _NOT_FOUND = 404
 _MAX_BYTES = 64 * 1024
+_REFUSED_SECONDS = 10.0
+_MAX_REFUSED = 10_000
 
 
 class GatewayDirectory:
@@ -33,6 +42,29 @@ class GatewayDirectory:
         return token if token is None or _is_header_text(token) else None
 
 
+class RefusedTokens:
+    """The tokens that gateways have just refused: one that sees too many of those locks out good ones too."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._refused: TTLCache[tuple[str, str | None], bool] = TTLCache(_MAX_REFUSED, _REFUSED_SECONDS, clock)
+
+    @contextmanager
+    def noted(self, upstream: str, at: Address, token: str | None) -> Iterator[None]:
+        """Note when what is done within is refused with 401.
+
+        Raises UpstreamFailure (``status`` 401) at once when ``token`` was refused there less than 10 s ago.
+        """
+        credential = (at.origin, token)
+        if credential in self._refused:
+            raise UpstreamFailure(upstream, Reason.STATUS, status=_UNAUTHORIZED)
+        try:
+            yield
+        except UpstreamFailure as failure:
+            if failure.status == _UNAUTHORIZED:
+                self._refused[credential] = True
+            raise
+
+
 class Liveness(msgspec.Struct, frozen=True):
     """``GET /healthz`` of OpenClaw."""
 
@@ -45,8 +77,15 @@ class ManagedStatus(msgspec.Struct, frozen=True):
     running: bool
 
 
+class Readiness(msgspec.Struct, frozen=True, rename="camel"):
+    """``GET /readyz`` of OpenClaw."""
+
+    uptime_ms: Annotated[float, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+
 _LIVENESS = msgspec.json.Decoder(Liveness)
 _MANAGED = msgspec.json.Decoder(ManagedStatus)
+_READINESS = msgspec.json.Decoder(Readiness)
 
 
 class Gateway:
@@ -70,6 +109,11 @@ class Gateway:
         if not alive:
             raise UpstreamFailure(self._pipe.upstream, Reason.STATUS)
         return True
+
+    async def uptime(self, account: Account) -> float:
+        """Return for how many seconds the user's gateway has been up. Raises UpstreamFailure. Needs no token."""
+        readiness = await self._pipe.get(self.address(account), "/readyz", into=_READINESS, max_bytes=_MAX_BYTES)
+        return readiness.uptime_ms / 1000
 
     async def _managed(self, at: Address, missing: UpstreamFailure) -> bool:
         try:

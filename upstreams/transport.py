@@ -20,7 +20,8 @@ class LeanTransport(httpx.AsyncBaseTransport):
 
     It knows no timeouts: put ``asyncio.timeout`` around a call, it may be cancelled at any moment. It bounds
     what idles, not what is active. With the request extension ``public_only`` set to True only public network
-    addresses are connected to.
+    addresses are connected to, with ``fresh_connection`` none that was used before serves the request: the
+    server may be closing one as the request arrives, and nobody would know whether it was carried out.
     """
 
     def __init__(self, *, ssl_context: ssl.SSLContext | None = None) -> None:
@@ -37,7 +38,8 @@ class LeanTransport(httpx.AsyncBaseTransport):
         """
         message = encode(request)
         origin = origin_of(request)
-        connection = self._pool.take(origin) or await self._dial(origin)
+        fresh = request.extensions.get("fresh_connection") is True
+        connection = (None if fresh else self._pool.take(origin)) or await self._dial(origin)
         return await connection.start(message, head_only=request.method == "HEAD").response()
 
     async def aclose(self) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.upstreams.answers import Upstream, captured, json_answer
 from upstreams.failure import Reason, UpstreamFailure
-from upstreams.gateway import Gateway, GatewayDirectory
+from upstreams.gateway import Gateway, GatewayDirectory, RefusedTokens
 from upstreams.pipe import Address, HostRules, Pipe, Policy
 from upstreams.user_store import Account
 
@@ -149,3 +149,93 @@ async def test_without_a_gateway_nothing_is_asked():
     with pytest.raises(UpstreamFailure) as caught:
         await gateway(Upstream(), shared=None).health(NOBODY)
     assert caught.value.reason is Reason.DISABLED
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        (captured("openclaw/readyz-noauth-2026.4.2"), 6.237),
+        (captured("openclaw/readyz-noauth-2026.9.6"), 7.923),
+        (json_answer({"uptimeMs": 0}), 0.0),
+    ],
+)
+async def test_uptime_in_seconds_without_a_token(answer, seconds):
+    upstream = Upstream(answer)
+    assert await gateway(upstream).uptime(owner("https://own.example.com", "own-token")) == seconds
+    [request] = upstream.requests
+    assert (request.method, str(request.url)) == ("GET", "https://own.example.com/readyz")
+    assert "authorization" not in request.headers
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (NOT_FOUND, Reason.STATUS),
+        (captured("openclaw/root-2026.4.2"), Reason.MALFORMED),
+        (json_answer({"ready": True}), Reason.MALFORMED),
+        (json_answer({"uptimeMs": None}), Reason.MALFORMED),
+        (json_answer({"uptimeMs": "6237"}), Reason.MALFORMED),
+        (json_answer({"uptimeMs": -1}), Reason.MALFORMED),
+        (json_answer({"uptimeMs": 1e300}), Reason.MALFORMED),
+    ],
+)
+async def test_no_uptime(answer, reason):
+    with pytest.raises(UpstreamFailure) as caught:
+        await gateway(Upstream(answer)).uptime(NOBODY)
+    assert caught.value.reason is reason
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+OTHER = Address.parse("http://other.example.com")
+
+
+def ask(refused, at=SHARED, token="token", status=None):
+    """Return the status that a call fails with, and whether it was made; with ``status`` it fails by itself."""
+    made = []
+    try:
+        with refused.noted("up", at, token):
+            made.append(token)
+            fail(status)
+    except UpstreamFailure as failure:
+        return failure.status, bool(made)
+    return None, bool(made)
+
+
+def fail(status):
+    if status is not None:
+        raise UpstreamFailure("up", Reason.STATUS, status=status)
+
+
+def test_a_token_that_was_refused_is_not_tried_again_for_ten_seconds(clock):
+    refused = RefusedTokens(clock)
+    assert ask(refused, status=401) == (401, True)
+    clock.now += 9.9
+    assert ask(refused) == (401, False)
+    clock.now += 0.2
+    assert ask(refused) == (None, True)
+
+
+def test_another_token_and_another_gateway_are_tried(clock):
+    refused = RefusedTokens(clock)
+    ask(refused, status=401)
+    assert ask(refused, token="another") == (None, True)
+    assert ask(refused, token=None) == (None, True)
+    assert ask(refused, at=OTHER) == (None, True)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
+def test_any_other_failure_refuses_no_token(status, clock):
+    refused = RefusedTokens(clock)
+    assert ask(refused, status=status) == (status, True)
+    assert ask(refused) == (None, True)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.upstreams.answers import Upstream, captured, json_answer
 from upstreams.failure import Reason, UpstreamFailure
-from upstreams.gateway import GatewayDirectory
+from upstreams.gateway import GatewayDirectory, RefusedTokens
 from upstreams.pipe import Address, HostRules, Pipe, Policy
 from upstreams.sessions import Session, Sessions
 from upstreams.user_store import Account
@@ -18,7 +18,7 @@ SHARED = Address.parse("http://shared.example.com")
 
 def sessions(upstream, shared=SHARED):
     pipe = Pipe("sessions", Policy(retries=0), upstream)
-    return Sessions(pipe, GatewayDirectory(shared, "shared-token", HostRules([], SHARED)))
+    return Sessions(pipe, GatewayDirectory(shared, "shared-token", HostRules([], SHARED)), RefusedTokens())
 
 
 async def listed(answer, account=None):
@@ -64,7 +64,19 @@ async def test_every_version_lists_its_sessions(name, count, one):
 
 async def test_a_session_of_openclaw():
     [session] = await listed(captured("openclaw/sessions_list-after-chat-2026.3.13"))
-    assert session == Session("agent:main:main", channel="unknown", updated_at=1795246657304.0)
+    assert session == Session(
+        "agent:main:main",
+        channel="unknown",
+        updated_at=1795246657304.0,
+        session_id="d07a50ee-5337-4dc0-89d1-b4eb12cc9498",
+        model="fake-model",
+    )
+
+
+async def test_a_session_of_a_later_openclaw():
+    told = {"status": "done", "startedAt": 1795246369435, "archived": False, "sessionId": "s", "model": "m"}
+    [session] = await listed(result({"sessions": [{"key": "k"} | told]}))
+    assert (session.status, session.started_at, session.archived) == ("done", 1795246369435.0, False)
 
 
 async def test_a_session_of_a_managed_gateway():
@@ -111,6 +123,11 @@ async def test_the_details_else_the_text(answer, keys):
         pytest.param(result({"sessions": [{"key": "k", "lastActivity": "yesterday"}]}), id="no ISO time"),
         pytest.param(result({"sessions": [{"key": "k", "messageCount": -1}]}), id="fewer than no messages"),
         pytest.param(result({"sessions": [{"key": "k", "turns": 2**60}]}), id="more messages than can be"),
+        pytest.param(result({"sessions": [{"key": "k" * 1025}]}), id="a key without end"),
+        pytest.param(result({"sessions": [{"key": "k", "status": 1}]}), id="a number for the status"),
+        pytest.param(result({"sessions": [{"key": "k", "startedAt": -1}]}), id="a time before time"),
+        pytest.param(result({"sessions": [{"key": "k", "startedAt": 1e17}]}), id="a time after time"),
+        pytest.param(result({"sessions": [{"key": "k", "archived": "no"}]}), id="a text for whether"),
         pytest.param(json_answer({"ok": True}), id="no result"),
         pytest.param(json_answer({"ok": True, "result": None}), id="a null result"),
         pytest.param(json_answer({"result": {"content": [{"text": None}]}}), id="a null text"),
@@ -165,4 +182,19 @@ def test_nothing_of_a_session_but_its_fields_is_kept():
         "messageCount",
         "turns",
         "messages",
+        "sessionId",
+        "status",
+        "startedAt",
+        "model",
+        "archived",
     ]
+
+
+async def test_a_token_that_was_refused_is_not_tried_again():
+    upstream = Upstream(captured("openclaw/tools-wrong-token-2026.4.2"))
+    asked = sessions(upstream)
+    for _ in range(3):
+        with pytest.raises(UpstreamFailure) as caught:
+            await asked.list(Account("u"))
+        assert caught.value.status == 401
+    assert len(upstream.requests) == 1

@@ -151,7 +151,10 @@ class TestTheUsersAgent:
 
 
 class TestOneUser:
-    @pytest.mark.parametrize("name", ["account", "dashboard", "bootstrap", "inventory", "subscription", "counts"])
+    @pytest.mark.parametrize(
+        "name",
+        ["account", "dashboard", "bootstrap", "inventory", "subscription", "counts", "instance", "standing"],
+    )
     async def test_who_is_missing_has_nothing(self, database: Database, store: UserStore, name: str) -> None:
         await database.add(tables.agent, agent_row("a", "u"))
         await database.add(tables.scheduled_task, task_row("u"))

@@ -95,7 +95,7 @@ class TestFailing:
 
     async def test_connection_that_is_lost_is_reset(self, postgres: Database, open_store: OpenStore) -> None:
         store = open_store(postgres.url, statement_timeout=5)
-        asking = asyncio.create_task(store._pool.fetch("SELECT pg_sleep(5)", ()))
+        asking = asyncio.create_task(store._database.pool.fetch("SELECT pg_sleep(5)", ()))
         while not asking.done():
             await postgres.run(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(5)'"
@@ -103,13 +103,25 @@ class TestFailing:
         assert await reason_of(asking) is Reason.RESET
         await store.ping()
 
+    async def test_connection_that_closes_between_statements_is_reset(
+        self, postgres: Database, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = open_store(postgres.url)
+
+        async def close_it(connection: Any) -> None:
+            connection.terminate()
+
+        monkeypatch.setattr(store._database.pool._driver, "begin", close_it)
+        assert await reason_of(store._database.pool.transact([("SELECT 1", ())])) is Reason.RESET
+        await store.ping()
+
     async def test_slow_statement_is_ended_by_the_server_too(
         self, postgres: Database, open_store: OpenStore
     ) -> None:
         store = open_store(postgres.url, statement_timeout=0.1)
 
-        assert await reason_of(store._pool.fetch("SELECT pg_sleep(9)", ())) is Reason.TIMEOUT
-        assert [list(row) for row in await store._pool.fetch("SHOW statement_timeout", ())] == [["100ms"]]
+        assert await reason_of(store._database.pool.fetch("SELECT pg_sleep(9)", ())) is Reason.TIMEOUT
+        assert [list(row) for row in await store._database.pool.fetch("SHOW statement_timeout", ())] == [["100ms"]]
 
     @pytest.mark.parametrize(
         ("change", "reason"),

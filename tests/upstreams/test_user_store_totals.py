@@ -93,14 +93,14 @@ class TestInventory:
         ]
         await database.add(tables.installed_skill, *skills)
         returned: list[int] = []
-        fetch = store._pool.fetch
+        fetch = store._database.pool.fetch
 
         async def counted(*arguments: Any) -> Any:
             rows = await fetch(*arguments)
             returned.append(len(rows))
             return rows
 
-        monkeypatch.setattr(store._pool, "fetch", counted)
+        monkeypatch.setattr(store._database.pool, "fetch", counted)
         inventory, counts = await store.inventory("ada", SINCE, NOW), await store.counts("ada", TODAY)
 
         assert inventory

@@ -22,12 +22,26 @@ class Reply:
     body: bytes
 
 
+class Sink:
+    """Who takes a body piece by piece. ``busy``: it has yet to take the last one."""
+
+    def __init__(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+        self._take = take
+        self.busy = False
+
+    async def __call__(self, piece: bytes) -> None:
+        self.busy = True
+        await self._take(piece)
+        self.busy = False
+
+
 @dataclass(slots=True)
 class Call:
     """One call. ``expires`` is the event loop's time, in seconds, by which it must have ended.
 
     More than ``max_bytes`` of body are not read. With a ``decoder`` the result is the decoded body of a 2xx
-    answer; without one it is the ``Reply``, whatever its status.
+    answer; with a ``sink`` that body goes there as it comes, and the result is None; with neither it is the
+    ``Reply``, whatever its status.
     """
 
     request: httpx.Request
@@ -35,6 +49,7 @@ class Call:
     max_bytes: int
     idempotent: bool
     decoder: msgspec.json.Decoder[Any] | None
+    sink: Sink | None = None
 
 
 Send = Callable[[Call], Awaitable[Any]]

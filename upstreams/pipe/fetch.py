@@ -28,46 +28,79 @@ class Fetch:
         try:
             async with asyncio.timeout_at(ends):
                 response = await self._transport.handle_async_request(call.request)
-                body = await self._read(response, call.max_bytes)
+                body = await self._read(call, response)
         except TimeoutError as error:
-            raise UpstreamFailure(self._upstream, Reason.TIMEOUT) from error
+            # Who does not take what came is late, not the upstream: that must not open its breaker.
+            late = call.sink is not None and call.sink.busy
+            raise self._failure(call, Reason.SATURATED if late else Reason.TIMEOUT) from error
         except httpx.TransportError as error:
-            raise UpstreamFailure(self._upstream, _reason(error)) from error
-        if call.decoder is None:
+            raise self._failure(call, _reason(error)) from error
+        if call.sink is None and call.decoder is None:
             return Reply(response.status_code, response.headers, body)
-        return self._decode(response, body, call.decoder)
+        self._check(call, response)
+        return None if call.decoder is None else self._decode(call, response, body, call.decoder)
 
-    async def _read(self, response: httpx.Response, max_bytes: int) -> bytes:
+    async def _read(self, call: Call, response: httpx.Response) -> bytes:
+        """Return the body, nothing of it when it is what the call's sink is to take."""
         assert isinstance(response.stream, httpx.AsyncByteStream)
+        sink = call.sink if response.is_success and _is_plain(response) else None
         chunks: list[bytes] = []
         size = 0
         try:
             async for chunk in response.stream:
                 size += len(chunk)
-                if size > max_bytes:
-                    raise UpstreamFailure(self._upstream, Reason.TOO_LARGE, status=response.status_code)
-                chunks.append(chunk)
+                if size > call.max_bytes:
+                    raise self._failure(call, Reason.TOO_LARGE, response)
+                if sink is None:
+                    chunks.append(chunk)
+                else:
+                    await sink(chunk)
         finally:
             await response.stream.aclose()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _decode(self, response: httpx.Response, body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
-        status = response.status_code
-        if status == _TOO_MANY_REQUESTS:
-            raise UpstreamFailure(
-                self._upstream, Reason.RATE_LIMITED, status=status, retry_after=_retry_after(response)
-            )
+    def _check(self, call: Call, response: httpx.Response) -> None:
+        if response.status_code == _TOO_MANY_REQUESTS:
+            raise self._failure(call, Reason.RATE_LIMITED, response)
         if not response.is_success:
-            raise UpstreamFailure(self._upstream, Reason.STATUS, status=status, retry_after=_retry_after(response))
-        if response.headers.get("content-encoding", "identity") != "identity":
-            # We asked for identity: whoever compresses all the same may be sending a bomb.
-            raise UpstreamFailure(self._upstream, Reason.MALFORMED, status=status)
+            raise self._failure(call, Reason.STATUS, response)
+        if not _is_plain(response):
+            raise self._failure(call, Reason.MALFORMED, response)
+
+    def _decode(
+        self, call: Call, response: httpx.Response, body: bytes, decoder: msgspec.json.Decoder[Any]
+    ) -> Any:
         try:
             return decoder.decode(body)
         except UNDECODABLE as error:
-            raise UpstreamFailure(self._upstream, Reason.MALFORMED, status=status) from error
+            raise self._failure(call, Reason.MALFORMED, response) from error
+
+    def _failure(self, call: Call, reason: Reason, response: httpx.Response | None = None) -> UpstreamFailure:
+        unsafe = not call.idempotent and reason not in _NEVER_SENT
+        if response is None:
+            return UpstreamFailure(self._upstream, reason, unsafe=unsafe)
+        return UpstreamFailure(
+            self._upstream,
+            reason,
+            status=response.status_code,
+            retry_after=_retry_after(response),
+            in_json=_is_json(response),
+            unsafe=unsafe,
+        )
 
 
+def _is_plain(response: httpx.Response) -> bool:
+    """Return whether the body is as we asked for it: whoever compresses all the same may be sending a bomb."""
+    encoding: str = response.headers.get("content-encoding", "identity")
+    return encoding == "identity"
+
+
+def _is_json(response: httpx.Response) -> bool:
+    media_type: str = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
+
+
+_NEVER_SENT: Final = frozenset({Reason.REFUSED, Reason.DNS, Reason.TLS, Reason.DISABLED})
 _BY_CAUSE: Final[tuple[tuple[type[BaseException], Reason], ...]] = (
     (socket.gaierror, Reason.DNS),
     (ssl.SSLError, Reason.TLS),

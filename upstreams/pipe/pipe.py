@@ -1,7 +1,7 @@
 """The pipe of one upstream: the layers stacked, one stack for each host it has."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,11 +10,11 @@ import msgspec
 from cachetools import LRUCache
 
 from upstreams import trace
-from upstreams.failure import UpstreamFailure
+from upstreams.failure import Reason, UpstreamFailure
 from upstreams.pipe.address import Address
 from upstreams.pipe.breaker import Breaker
 from upstreams.pipe.bulkhead import Bulkhead
-from upstreams.pipe.call import MAX_BODY_BYTES, Call, Reply, Send
+from upstreams.pipe.call import MAX_BODY_BYTES, Call, Reply, Send, Sink
 from upstreams.pipe.fetch import Fetch
 from upstreams.pipe.retry import Retry, RetryBudget
 
@@ -58,11 +58,13 @@ class Pipe:
         into: msgspec.json.Decoder[T],
         params: Mapping[str, str | int] | None = None,
         bearer: str | None = None,
+        headers: Mapping[str, str] | None = None,
         max_bytes: int = MAX_BODY_BYTES,
     ) -> T:
         """Return the decoded 2xx answer of a GET. Raises UpstreamFailure."""
         url = at.url(path) if params is None else at.url(path).copy_merge_params(params)
-        result: T = await self._call(at, "GET", url, bearer=bearer, decoder=into, max_bytes=max_bytes)
+        request = self._request(at, "GET", url, bearer=bearer, headers=headers)
+        result: T = await self._call(at, request, decoder=into, max_bytes=max_bytes)
         return result
 
     async def query(
@@ -76,39 +78,95 @@ class Pipe:
         max_bytes: int = MAX_BODY_BYTES,
     ) -> T:
         """Return the decoded 2xx answer of a POST that only reads, so may be repeated. Raises UpstreamFailure."""
-        result: T = await self._call(
-            at, "POST", at.url(path), bearer=bearer, decoder=into, max_bytes=max_bytes, content=content
-        )
+        request = self._request(at, "POST", at.url(path), bearer=bearer, content=content)
+        result: T = await self._call(at, request, decoder=into, max_bytes=max_bytes)
         return result
 
-    async def probe(self, at: Address, url: httpx.URL, *, max_bytes: int) -> Reply:
+    async def probe(
+        self, at: Address, url: httpx.URL, *, headers: Mapping[str, str] | None = None, max_bytes: int
+    ) -> Reply:
         """Return whatever a GET of ``url`` (it is at ``at``) answers. Raises UpstreamFailure when nothing does."""
-        reply: Reply = await self._call(at, "GET", url, bearer=None, decoder=None, max_bytes=max_bytes)
+        reply: Reply = await self._call(at, self._request(at, "GET", url, headers=headers), max_bytes=max_bytes)
         return reply
 
-    async def _call(
+    async def send(
+        self,
+        at: Address,
+        method: str,
+        path: str,
+        *,
+        into: msgspec.json.Decoder[T],
+        content: bytes | None = None,
+        bearer: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_BODY_BYTES,
+    ) -> T:
+        """Return the decoded 2xx answer of a call that changes something. Raises UpstreamFailure.
+
+        It is made at most once, on a connection of its own.
+        """
+        request = self._request(
+            at, method, at.url(path), bearer=bearer, headers=headers, content=content, safe=False
+        )
+        result: T = await self._call(at, request, decoder=into, max_bytes=max_bytes, idempotent=False)
+        return result
+
+    async def stream(
+        self,
+        at: Address,
+        path: str,
+        *,
+        content: bytes,
+        sink: Callable[[bytes], Awaitable[None]],
+        bearer: str | None = None,
+        max_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        """Give the 2xx answer of a POST to ``sink`` piece by piece as it comes. Raises UpstreamFailure.
+
+        It is made at most once, on a connection of its own, which ends with it when it is cancelled. Raises
+        also what ``sink`` raises.
+        """
+        request = self._request(at, "POST", at.url(path), bearer=bearer, content=content, safe=False)
+        await self._call(at, request, sink=Sink(sink), max_bytes=max_bytes, idempotent=False)
+
+    def _request(
         self,
         at: Address,
         method: str,
         url: httpx.URL,
         *,
-        bearer: str | None,
-        decoder: msgspec.json.Decoder[Any] | None,
-        max_bytes: int,
+        bearer: str | None = None,
+        headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
-    ) -> Any:
-        request = httpx.Request(
+        safe: bool = True,
+    ) -> httpx.Request:
+        fields = _headers(bearer, has_body=content is not None)
+        if headers is not None:
+            if not all(map(str.isprintable, headers.values())):
+                # Refused before it could look like trouble of the upstream.
+                raise UpstreamFailure(self.upstream, Reason.MALFORMED)
+            fields.update(headers)
+        return httpx.Request(
             method,
             url,
-            headers=_headers(bearer, has_body=content is not None),
+            headers=httpx.Headers(fields, encoding="utf-8"),
             content=content,
-            extensions={"public_only": at.public_only},
+            extensions={"public_only": at.public_only, "fresh_connection": not safe},
         )
+
+    async def _call(
+        self,
+        at: Address,
+        request: httpx.Request,
+        *,
+        max_bytes: int,
+        decoder: msgspec.json.Decoder[Any] | None = None,
+        sink: Sink | None = None,
+        idempotent: bool = True,
+    ) -> Any:
         expires = asyncio.get_running_loop().time() + self._policy.deadline
         try:
-            return await self._stack(at.origin)(
-                Call(request, expires, max_bytes, idempotent=True, decoder=decoder)
-            )
+            return await self._stack(at.origin)(Call(request, expires, max_bytes, idempotent, decoder, sink))
         except UpstreamFailure as failure:
             # Frames of the layers below hold what the upstream sent; a failure is kept longer than that may be.
             failure.__context__ = None

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import DateTime, Text
+from sqlalchemy import JSON, DateTime, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -45,3 +45,24 @@ def _guarded_extract(element: gateway_token_json, compiler: SQLCompiler, **optio
     config = compiler.process(element.clauses, **options)
     # SQLite takes any text for JSON until it is asked to look inside.
     return f"CASE WHEN json_valid({config}) THEN json_quote(json_extract({config}, '$.gatewayToken')) END"
+
+
+class json_document(FunctionElement[Any]):  # noqa: N801 - as above
+    """JSON text as a value for a JSON column, checked by the database.
+
+    PostgreSQL's ``json`` takes escapes of what no text can hold, a NUL, and fails whenever it is read; ``jsonb``
+    refuses them at once, and suits a column of either type.
+    """
+
+    type = JSON()
+    inherit_cache = True
+
+
+@compiles(json_document)
+def _binary(element: json_document, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **options)} AS JSONB)"
+
+
+@compiles(json_document, "sqlite")
+def _minified(element: json_document, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json({compiler.process(element.clauses, **options)})"

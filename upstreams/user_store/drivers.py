@@ -41,6 +41,11 @@ class Driver(Protocol[C]):
 
     async def fetch(self, connection: C, sql: str, arguments: Sequence[Any]) -> Sequence[Row]: ...
 
+    async def begin(self, connection: C) -> None:
+        """Begin a transaction whose every statement sees what others committed before it."""
+
+    async def commit(self, connection: C) -> None: ...
+
     def discard(self, connection: C) -> None:
         """Drop a connection whose state is unknown, at once, without waiting for anything."""
 
@@ -64,10 +69,17 @@ def driver(address: Address, statement_timeout: float, connect_timeout: float) -
 
 
 class Postgres:
-    """PostgreSQL by asyncpg, each statement in a transaction of its own (autocommit)."""
+    """PostgreSQL by asyncpg; outside of ``begin`` and ``commit`` each statement is a transaction of its own."""
 
     def __init__(self, address: PostgresAddress, statement_timeout: float, connect_timeout: float) -> None:
         self.dialect: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+        milliseconds = round(statement_timeout * 1000)
+        # A lock is not kept for a gateway that vanished, nor waited for without an end behind PgBouncer either.
+        self._begin = (
+            "BEGIN ISOLATION LEVEL READ COMMITTED;"
+            f" SET LOCAL statement_timeout = {milliseconds};"
+            f" SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"
+        )
         self._options: dict[str, Any] = {
             "host": address.host,
             "port": address.port,
@@ -83,7 +95,7 @@ class Postgres:
         else:
             self._options["server_settings"] = {
                 "jit": "off",  # compiling an aggregate costs more than running it
-                "statement_timeout": str(round(statement_timeout * 1000)),
+                "statement_timeout": str(milliseconds),
                 **address.server_settings,
             }
 
@@ -96,6 +108,12 @@ class Postgres:
     async def fetch(self, connection: asyncpg.Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Row]:
         rows: Sequence[Row] = await connection.fetch(sql, *arguments)
         return rows
+
+    async def begin(self, connection: asyncpg.Connection) -> None:
+        await connection.execute(self._begin)
+
+    async def commit(self, connection: asyncpg.Connection) -> None:
+        await connection.execute("COMMIT")
 
     def discard(self, connection: asyncpg.Connection) -> None:
         # The server ends what it was asked at its own statement_timeout.
@@ -111,7 +129,8 @@ class Postgres:
         await asyncio.sleep(0)  # aborted transports close in the loop's next turn
 
     def moment(self, value: datetime) -> datetime:
-        return value.astimezone(UTC).replace(tzinfo=None)
+        # To the precision of the columns, and down: PostgreSQL would round, to what may be yet to come.
+        return value.astimezone(UTC).replace(tzinfo=None, microsecond=value.microsecond // 1000 * 1000)
 
     def reason(self, error: Exception) -> Reason:
         return next((reason for kind, reason in POSTGRES_REASONS if isinstance(error, kind)), Reason.MALFORMED)
@@ -137,6 +156,13 @@ class Sqlite:
 
     async def fetch(self, connection: aiosqlite.Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Row]:
         return list(await connection.execute_fetchall(sql, arguments))
+
+    async def begin(self, connection: aiosqlite.Connection) -> None:
+        # As a writer from the start: one that has read first cannot wait for another.
+        await connection.execute_fetchall("BEGIN IMMEDIATE")
+
+    async def commit(self, connection: aiosqlite.Connection) -> None:
+        await connection.execute_fetchall("COMMIT")
 
     def discard(self, connection: aiosqlite.Connection) -> None:
         stopping = asyncio.create_task(self._stop(connection))
@@ -183,6 +209,8 @@ POSTGRES_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (ConnectionResetError, Reason.RESET),
     (BrokenPipeError, Reason.RESET),
     (OSError, Reason.REFUSED),
+    (ValueError, Reason.MALFORMED),
+    (asyncpg.InterfaceError, Reason.RESET),  # the connection closed since it was last used
 )
 
 SQLITE_REASONS = {

@@ -1,19 +1,22 @@
 """The user store's connections: a bounded number, and never one again whose statement was cut short."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Generic
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Generic, TypeVar
 
-from upstreams.failure import Reason, UpstreamFailure
+from upstreams.failure import UpstreamFailure
 from upstreams.user_store.drivers import C, Driver, Row
+from upstreams.user_store.turns import UPSTREAM, take
 
-UPSTREAM = "user_store"
+T = TypeVar("T")
 
 
 class Pool(Generic[C]):
     """At most ``size`` connections, opened as needed and kept; the one used last is used next.
 
-    A statement waits up to ``wait`` seconds for one and then has ``timeout`` seconds, connecting included.
+    A statement, or a transaction as a whole, waits up to ``wait`` seconds for one and then has ``timeout``
+    seconds, connecting included.
     """
 
     def __init__(self, driver: Driver[C], *, size: int, wait: float, timeout: float) -> None:
@@ -25,15 +28,15 @@ class Pool(Generic[C]):
         self._closed = False
 
     async def fetch(self, sql: str, arguments: Sequence[Any]) -> Sequence[Row]:
-        """Return the statement's rows. Raises UpstreamFailure."""
-        await self._turn()
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await self._fetch(sql, arguments)
-        except Exception as error:
-            raise UpstreamFailure(UPSTREAM, self._driver.reason(error)) from error
-        finally:
-            self._free.release()
+        """Return the rows of a statement that is a transaction of its own. Raises UpstreamFailure."""
+        return await self._lend(partial(self._driver.fetch, sql=sql, arguments=arguments))
+
+    async def transact(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Row]]:
+        """Return the rows of each statement, all of them carried out in one transaction, or none.
+
+        Raises UpstreamFailure. When the answer to the commit is lost (``timeout``, ``reset``) it may be either.
+        """
+        return await self._lend(partial(self._transact, statements=statements))
 
     async def close(self) -> None:
         """Close what is idle now, and what is busy as soon as it is not."""
@@ -42,26 +45,35 @@ class Pool(Generic[C]):
         await asyncio.gather(*map(self._driver.close, idle))
         await self._driver.settle()
 
-    async def _turn(self) -> None:
-        if not self._free.locked():
-            await self._free.acquire()  # does not wait, so it needs no time limit
-            return
-        try:
-            async with asyncio.timeout(self._wait):
-                await self._free.acquire()
-        except TimeoutError as error:
-            raise UpstreamFailure(UPSTREAM, Reason.SATURATED) from error
+    async def _transact(
+        self, connection: C, statements: Sequence[tuple[str, Sequence[Any]]]
+    ) -> list[Sequence[Row]]:
+        await self._driver.begin(connection)
+        rows = [await self._driver.fetch(connection, sql, arguments) for sql, arguments in statements]
+        await self._driver.commit(connection)
+        return rows
 
-    async def _fetch(self, sql: str, arguments: Sequence[Any]) -> Sequence[Row]:
+    async def _lend(self, use: Callable[[C], Awaitable[T]]) -> T:
+        await take(self._free, self._wait)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._use(use)
+        except Exception as error:
+            raise UpstreamFailure(UPSTREAM, self._driver.reason(error)) from error
+        finally:
+            self._free.release()
+
+    async def _use(self, use: Callable[[C], Awaitable[T]]) -> T:
         connection = self._reuse() or await self._driver.connect()
         try:
-            rows = await self._driver.fetch(connection, sql, arguments)
+            result = await use(connection)
         except BaseException:
-            # Its answer may still come, and must not be taken for that of the next statement.
+            # An answer may still come, which must not be taken for that of the next statement, and a
+            # transaction that was begun may still be open: it ends with its connection.
             self._driver.discard(connection)
             raise
         self._keep(connection)
-        return rows
+        return result
 
     def _reuse(self) -> C | None:
         while self._idle:

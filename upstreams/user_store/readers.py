@@ -1,4 +1,4 @@
-"""From a statement's rows to what the client returns. The columns are those of ``statements``, in their order."""
+"""From a statement's rows to what the client returns. The columns are those of the statements, in their order."""
 
 import json
 from collections import defaultdict
@@ -10,19 +10,25 @@ from upstreams.user_store.drivers import Row
 from upstreams.user_store.rows import (
     Account,
     AgentErrorRow,
+    AgentRecord,
     AgentRow,
     Bootstrap,
     Counts,
     Dashboard,
     ExpiringTrial,
+    InstalledSkill,
+    Instance,
     Inventory,
     LiveAgent,
     MonthActivity,
+    OwnedAgent,
     SessionOwner,
+    Standing,
     Subscription,
     Summary,
     TopSkill,
 )
+from upstreams.user_store.setting_statements import CREDENTIAL
 
 
 def session_owner(rows: Sequence[Row]) -> SessionOwner | None:
@@ -114,6 +120,45 @@ def summary(rows: Sequence[Row]) -> Summary:
         totals={status: number for _, status, _, _, number in kinds["status"]},
         recent_errors=tuple(sorted(errors, key=lambda agent: agent.updated_at, reverse=True)),
     )
+
+
+def agents(rows: Sequence[Row]) -> tuple[AgentRecord, ...]:
+    return tuple(
+        AgentRecord(id_, name, model, status, url, _utc(created), _utc(updated))
+        for id_, name, model, status, url, created, updated in rows
+    )
+
+
+def agents_left(results: Sequence[Sequence[Row]]) -> tuple[AgentRecord, ...]:
+    return agents(results[-1])
+
+
+def owned_agent(rows: Sequence[Row]) -> OwnedAgent | None:
+    return OwnedAgent(*rows[0]) if rows else None
+
+
+def instance(rows: Sequence[Row]) -> Instance | None:
+    return Instance(*rows[0]) if rows else None
+
+
+def standing(rows: Sequence[Row]) -> Standing | None:
+    if not rows:
+        return None
+    plan, subscription_status, trial_ends, agent_count = rows[0]
+    return Standing(plan, subscription_status, None if trial_ends is None else _utc(trial_ends), agent_count)
+
+
+def reservation(results: Sequence[Sequence[Row]]) -> int | None:
+    *_, inserted, counted = results
+    return None if inserted else int(counted[0][0])
+
+
+def installed_skills(rows: Sequence[Row]) -> tuple[InstalledSkill, ...]:
+    return tuple(InstalledSkill(id_, name, description, bool(enabled)) for id_, name, description, enabled in rows)
+
+
+def credentials(rows: Sequence[Row]) -> frozenset[str]:
+    return frozenset(key.removeprefix(CREDENTIAL) for (key,) in rows)
 
 
 def _by_kind(rows: Sequence[Row]) -> defaultdict[str, list[tuple[Any, ...]]]:

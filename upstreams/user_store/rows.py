@@ -1,8 +1,8 @@
-"""What the user store returns: plain values, times aware and in UTC, secrets out of every repr."""
+"""What the user store returns and takes: plain values, times aware and in UTC, secrets out of every repr."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +131,64 @@ class Summary:
     expiring: tuple[ExpiringTrial, ...]
     totals: dict[str, int]
     recent_errors: tuple[AgentErrorRow, ...]
+
+
+class AgentRecord(NamedTuple):
+    """One of a user's agents, of which there can be thousands."""
+
+    id: str
+    name: str
+    model: str | None
+    status: str
+    websocket_url: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedAgent:
+    id: str
+    name: str
+    model: str | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The instance that the user set, else the user's agent as of ``Dashboard``; the latter's model and status."""
+
+    instance_id: str | None
+    plan: str | None
+    model: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """By what a user may provision; ``agents`` are those whose status is not ``error``."""
+
+    plan: str | None
+    subscription_status: str | None
+    trial_ends_at: datetime | None
+    agents: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewAgent:
+    """An agent to be. A ``gatewayToken`` in its ``config`` is not kept."""
+
+    id: str
+    user_id: str
+    name: str
+    model: str
+    tier: str | None
+    config: dict[str, Any] | None = field(repr=False)
+
+
+class InstalledSkill(NamedTuple):
+    """A skill, ``enabled`` when it is for any agent that it is installed for."""
+
+    id: str
+    name: str
+    description: str | None
+    enabled: bool

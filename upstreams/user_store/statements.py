@@ -1,7 +1,4 @@
-"""The statements, the same for PostgreSQL and SQLite. Counting, grouping and limiting is the database's work.
-
-Constants are literals rather than parameters, so that the database plans with them.
-"""
+"""The statements that the dashboards read with. Counting, grouping and limiting is the database's work."""
 
 from typing import Any
 
@@ -17,7 +14,6 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
-    bindparam,
     case,
     cast,
     extract,
@@ -40,45 +36,22 @@ from upstreams.user_store.tables import (
     skill,
     user,
 )
+from upstreams.user_store.terms import NOW, USER_ID, agent_of_user, literal, parameter
 
 TOP_SKILLS = 6
 EXPIRING_TRIALS = 12
 RECENT_ERRORS = 5
 
 
-def _literal(value: str | int) -> ColumnElement[Any]:
-    return literal_column(f"'{value}'" if isinstance(value, str) else str(value))
-
-
-def _parameter(name: str, kind: type[Text] | type[DateTime]) -> ColumnElement[Any]:
-    return bindparam(name, type_=kind)
-
-
-USER_ID = _parameter("user_id", Text)
-NOW = _parameter("now", DateTime)
-
-LIVE = agent.c.status.in_([_literal("active"), _literal("running")])
-ON_FREE_PLAN = func.coalesce(func.nullif(user.c.plan, _literal("")), _literal("free")) == _literal("free")
+LIVE = agent.c.status.in_([literal("active"), literal("running")])
+ON_FREE_PLAN = func.coalesce(func.nullif(user.c.plan, literal("")), literal("free")) == literal("free")
 
 
 # One user and the user's agent
 
 
-def _agent_of_user() -> ColumnElement[Any]:
-    """Return the id of the user's agent: the one the user names if it is the user's, else the newest."""
-    named, newest = agent.alias("named"), agent.alias("newest")
-    the_named = select(named.c.id).where(named.c.id == user.c.openclawInstanceId, named.c.userId == user.c.id)
-    the_newest = (
-        select(newest.c.id)
-        .where(newest.c.userId == user.c.id)
-        .order_by(comparable(newest.c.createdAt).desc(), newest.c.id.desc())
-        .limit(_literal(1))
-    )
-    return func.coalesce(the_named.correlate(user).scalar_subquery(), the_newest.correlate(user).scalar_subquery())
-
-
 def _with_agent(source: FromClause) -> FromClause:
-    return source.outerjoin(agent, agent.c.id == _agent_of_user()).outerjoin(
+    return source.outerjoin(agent, agent.c.id == agent_of_user()).outerjoin(
         agent_registration, agent_registration.c.user_id == user.c.id
     )
 
@@ -92,7 +65,7 @@ CONNECTION = (
 SESSION = (
     select(session.c.userId, session.c.expires, user.c.email, *CONNECTION)
     .select_from(_with_agent(session.outerjoin(user, user.c.id == session.c.userId)))
-    .where(session.c.sessionToken == _parameter("token", Text), comparable(session.c.expires) > NOW)
+    .where(session.c.sessionToken == parameter("token", Text), comparable(session.c.expires) > NOW)
 )
 
 ACCOUNT = select(user.c.id, user.c.email, *CONNECTION).select_from(_with_agent(user)).where(user.c.id == USER_ID)
@@ -132,11 +105,11 @@ BOOTSTRAP = (
 
 def _month(moment: Column[Any]) -> Case[Any]:
     """Return ``year * 12 + month - 1`` of a time in the range that is asked for, null outside of it."""
-    asked = comparable(moment).between(_parameter("since", DateTime), _parameter("until", DateTime))
+    asked = comparable(moment).between(parameter("since", DateTime), parameter("until", DateTime))
     return case(
         (
             asked,
-            cast(extract("year", moment) * _literal(12) + extract("month", moment) - _literal(1), Integer),
+            cast(extract("year", moment) * literal(12) + extract("month", moment) - literal(1), Integer),
         )
     )
 
@@ -146,7 +119,7 @@ def _by_month(kind: str, table: Table, marked: ColumnElement[bool]) -> Select[An
     dated = select(_month(table.c.createdAt).label("month"), marked.label("marked"))
     items = dated.where(table.c.userId == USER_ID).subquery(kind)
     return select(
-        _literal(kind),
+        literal(kind),
         items.c.month,
         cast(null(), Text),
         func.count(),
@@ -184,18 +157,18 @@ def _top_skills(installs: CTE) -> Select[Any]:
         select(skill.c.name, enabled)
         .join_from(installs, skill, skill.c.id == installs.c.skillId)
         .group_by(skill.c.id, skill.c.name)
-        .having(func.sum(installs.c.enabled) > _literal(0))
+        .having(func.sum(installs.c.enabled) > literal(0))
         .order_by(enabled.desc(), skill.c.name)
-        .limit(_literal(TOP_SKILLS))
+        .limit(literal(TOP_SKILLS))
         .subquery("top")
     )
-    return select(_literal("top"), cast(null(), Integer), top.c.name, top.c.enabled, _literal(0))
+    return select(literal("top"), cast(null(), Integer), top.c.name, top.c.enabled, literal(0))
 
 
 def _inventory() -> Select[Any]:
     installs = _installs()
     skills = select(
-        _literal("skills"),
+        literal("skills"),
         installs.c.month,
         cast(null(), Text),
         _total(installs.c.number),
@@ -203,11 +176,11 @@ def _inventory() -> Select[Any]:
     ).group_by(installs.c.month)
     rows = union_all(
         select(
-            _literal("user").label("kind"),
+            literal("user").label("kind"),
             cast(null(), Integer).label("month"),
             cast(null(), Text).label("name"),
-            _literal(1).label("number"),
-            _literal(0).label("marked"),
+            literal(1).label("number"),
+            literal(0).label("marked"),
         ).where(user.c.id == USER_ID),
         _by_month("agents", agent, LIVE),
         skills,
@@ -234,9 +207,9 @@ SUBSCRIPTION = (
 def _counts() -> Select[Any]:
     agents = (
         select(
-            func.count().filter(agent.c.status == _literal("active")).label("active"),
+            func.count().filter(agent.c.status == literal("active")).label("active"),
             func.count().label("total"),
-            func.count().filter(comparable(agent.c.createdAt) >= _parameter("today", DateTime)).label("new"),
+            func.count().filter(comparable(agent.c.createdAt) >= parameter("today", DateTime)).label("new"),
         )
         .where(agent.c.userId == USER_ID)
         .subquery("agents")
@@ -258,32 +231,32 @@ def _summary() -> ClauseElement:
     on_trial = select(user.c.id).where(ON_FREE_PLAN, trial_ends > NOW)
     expiring = (
         select(user.c.id, user.c.email, user.c.trialEndsAt)
-        .where(ON_FREE_PLAN, trial_ends > NOW, trial_ends <= _parameter("soon", DateTime))
+        .where(ON_FREE_PLAN, trial_ends > NOW, trial_ends <= parameter("soon", DateTime))
         .order_by(trial_ends, user.c.id)
-        .limit(_literal(EXPIRING_TRIALS))
+        .limit(literal(EXPIRING_TRIALS))
         .subquery("expiring")
     )
     errors = (
         select(agent.c.id, agent.c.name, agent.c.userId, agent.c.updatedAt)
-        .where(agent.c.status == _literal("error"))
+        .where(agent.c.status == literal("error"))
         .order_by(comparable(agent.c.updatedAt).desc(), agent.c.id)
-        .limit(_literal(RECENT_ERRORS))
+        .limit(literal(RECENT_ERRORS))
         .subquery("errors")
     )
     text, moment = cast(null(), Text), cast(null(), agent.c.updatedAt.type)
-    none = _literal(0)
+    none = literal(0)
     return union_all(
-        select(_literal("trials"), text, text, text, moment, func.count()).select_from(
+        select(literal("trials"), text, text, text, moment, func.count()).select_from(
             on_trial.subquery("on_trial")
         ),
-        select(_literal("expiring"), expiring.c.id, expiring.c.email, text, expiring.c.trialEndsAt, none),
-        select(_literal("status"), text, agent.c.status, text, moment, func.count()).group_by(agent.c.status),
-        select(_literal("error"), errors.c.id, errors.c.name, errors.c.userId, errors.c.updatedAt, none),
+        select(literal("expiring"), expiring.c.id, expiring.c.email, text, expiring.c.trialEndsAt, none),
+        select(literal("status"), text, agent.c.status, text, moment, func.count()).group_by(agent.c.status),
+        select(literal("error"), errors.c.id, errors.c.name, errors.c.userId, errors.c.updatedAt, none),
     )
 
 
 SUMMARY = _summary()
 
-PING = select(_literal(1))
+PING = select(literal(1))
 
-SCHEMA = tuple(select(table).limit(_literal(0)) for table in metadata.sorted_tables)
+SCHEMA = tuple(select(table).limit(literal(0)) for table in metadata.sorted_tables)

@@ -1,4 +1,4 @@
-"""The platform's own tables, as far as the gateway reads them. It never migrates them.
+"""The platform's own tables, as far as the gateway uses them. It never makes or migrates them.
 
 Timestamps of the CamelCase tables are naive UTC with milliseconds; ``agent_registrations`` keeps time zones.
 """

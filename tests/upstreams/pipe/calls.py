@@ -11,9 +11,9 @@ from upstreams.pipe import MAX_BODY_BYTES, Call
 ANYTHING = msgspec.json.Decoder()
 
 
-def call(*, expires_in=10.0, max_bytes=MAX_BODY_BYTES, idempotent=True, decoder=ANYTHING):
+def call(*, expires_in=10.0, max_bytes=MAX_BODY_BYTES, idempotent=True, decoder=ANYTHING, sink=None):
     expires = asyncio.get_running_loop().time() + expires_in
-    return Call(httpx.Request("GET", "http://up/"), expires, max_bytes, idempotent, decoder)
+    return Call(httpx.Request("GET", "http://up/"), expires, max_bytes, idempotent, decoder, sink)
 
 
 def failure(reason=Reason.REFUSED, **more):
@@ -45,3 +45,22 @@ class Held:
         ended = asyncio.get_running_loop().create_future()
         self.calls.append(ended)
         return await ended
+
+
+class Body(httpx.AsyncByteStream):
+    """A body in chunks, one of which may be an error; notes how far it was read, and that it was closed."""
+
+    def __init__(self, *chunks):
+        self._chunks = chunks
+        self.read = 0
+        self.closed = False
+
+    async def __aiter__(self):
+        for chunk in self._chunks:
+            if isinstance(chunk, Exception):
+                raise chunk
+            self.read += 1
+            yield chunk
+
+    async def aclose(self):
+        self.closed = True

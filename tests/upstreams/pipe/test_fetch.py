@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.upstreams.answers import Never, Upstream
-from tests.upstreams.pipe.calls import call
+from tests.upstreams.pipe.calls import Body, call
 from tests.virtual_time import settle
 from upstreams.failure import Reason, UpstreamFailure
 from upstreams.pipe import MAX_BODY_BYTES
@@ -69,25 +69,6 @@ async def test_every_transport_error_has_a_reason(error, reason):
     failed = await failure_of(error)
     assert (failed.reason, failed.status) == (reason, None)
     assert str(failed) == f"up: {reason}"
-
-
-class Body(httpx.AsyncByteStream):
-    """A body in chunks, one of which may be an error; notes how far it was read, and that it was closed."""
-
-    def __init__(self, *chunks):
-        self._chunks = chunks
-        self.read = 0
-        self.closed = False
-
-    async def __aiter__(self):
-        for chunk in self._chunks:
-            if isinstance(chunk, Exception):
-                raise chunk
-            self.read += 1
-            yield chunk
-
-    async def aclose(self):
-        self.closed = True
 
 
 async def test_a_body_in_pieces_is_one_answer():
@@ -235,3 +216,21 @@ async def test_identity_is_not_compressed():
 async def test_without_a_decoder_any_status_is_an_answer(status):
     reply = await fetch(httpx.Response(status, content=b"<html>", headers={"retry-after": "5"}), decoder=None)
     assert (reply.status, reply.body, reply.headers["retry-after"]) == (status, b"<html>", "5")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "in_json"),
+    [
+        ("application/json", True),
+        ("Application/JSON; charset=utf-8", True),
+        ("application/problem+json", True),
+        ("text/html; charset=utf-8", False),
+        ("text/plain", False),
+        ("text/html; x=application/json", False),
+        ("application/jsonp", False),
+        ("", False),
+    ],
+)
+async def test_an_error_in_json_is_the_apis_own_word(content_type, in_json):
+    answer = httpx.Response(404, headers={"content-type": content_type}, content=b"{}")
+    assert (await failure_of(answer)).in_json is in_json
