@@ -3,9 +3,9 @@
 import json
 import random
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from demo.people import GatewayVersion
 
@@ -36,35 +36,59 @@ _TOLD_BY = {
     ),
 }  # fmt: skip
 
+MAIN_AGENT = "agent:main:"
+
 _SAYINGS = ("What is on today?", "Three things; the first is the release.", "Good. Anything else?", "All quiet.")
 
 
 @dataclass(frozen=True, slots=True)
+class Saying:
+    """One message; ``at`` in epoch milliseconds."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
-    """One conversation; times are epoch milliseconds, the length is in messages."""
+    """One conversation: what was said, oldest first."""
 
     kind: str
     key: str
     session_id: str
-    updated_at: int
-    length: int
-    recipient: str | None
+    said: tuple[Saying, ...]
+    recipient: str | None = None
     spawned_by: str | None = None
+
+    @property
+    def updated_at(self) -> int:
+        """Return when something was said last, in epoch milliseconds."""
+        return self.said[-1].at
+
+    @property
+    def asked(self) -> list[str]:
+        """Return what the user said."""
+        return [saying.text for saying in self.said if saying.role == "user"]
+
+    def continued(self, message: str, reply: str, at: int) -> "Conversation":
+        """Return the conversation with a message of the user and the reply to it."""
+        return replace(self, said=(*self.said, Saying("user", message, at), Saying("assistant", reply, at)))
 
     def messages(self, version: GatewayVersion, last: int) -> list[dict[str, Any]]:
         """Return the last messages, oldest first."""
-        return [self._message(version, number) for number in range(max(0, self.length - last), self.length)]
+        length = len(self.said)
+        return [self._message(version, number) for number in range(max(0, length - last), length)]
 
     def _message(self, version: GatewayVersion, number: int) -> dict[str, Any]:
-        text = _SAYINGS[number % len(_SAYINGS)]
-        timestamp = self.updated_at - (self.length - 1 - number) * 45_000
+        saying = self.said[number]
         marker = {"__openclaw": {"id": f"{number + 1:08x}", "seq": number + 1}}
-        parts = [{"type": "text", "text": text}]
-        if number % 2 == 0:
-            content = text if version == "2026.9.6" else parts
-            return {"role": "user", "content": content, "timestamp": timestamp} | marker
+        parts = [{"type": "text", "text": saying.text}]
+        if saying.role == "user":
+            content = saying.text if version == "2026.9.6" else parts
+            return {"role": "user", "content": content, "timestamp": saying.at} | marker
         reply = {"role": "assistant", "content": parts, "api": "openai-completions", "provider": "fake"}
-        return reply | {"model": "fake-model", "stopReason": "stop", "timestamp": timestamp} | marker
+        return reply | {"model": "fake-model", "stopReason": "stop", "timestamp": saying.at} | marker
 
     def told_by(self, version: GatewayVersion) -> dict[str, Any]:
         """Return the conversation as an entry of ``sessions_list`` in that version's words."""
@@ -76,7 +100,7 @@ class Conversation:
             moment = datetime.fromtimestamp(self.updated_at / 1000, UTC)
             length = "turns" if self.kind in ("whatsapp", "slack") else "messageCount"
             everything |= {
-                length: self.length,
+                length: len(self.said),
                 "lastActivity": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             }
         told = _TOLD_BY.get(version, tuple(everything))
@@ -103,7 +127,7 @@ class Conversation:
         }
 
     def _figures(self) -> dict[str, Any]:
-        tokens = 400 + 310 * self.length
+        tokens = 400 + 310 * len(self.said)
         figures = {
             "updatedAt": self.updated_at,
             "sessionId": self.session_id,
@@ -137,15 +161,26 @@ def conversations(owner: str, kinds: tuple[str, ...], now: datetime) -> list[Con
 def _conversation(kind: str, moment: int, chance: random.Random) -> Conversation:
     key, _, _, recipient, _ = _KINDS[kind]
     own = {"n": chance.randrange(10**8, 10**9), "uuid": _uuid(chance)}
+    session_id, length = _uuid(chance), chance.randrange(2, 90)
     return Conversation(
         kind,
-        "agent:main:" + key.format(**own),
-        _uuid(chance),
-        moment,
-        chance.randrange(2, 90),
+        MAIN_AGENT + key.format(**own),
+        session_id,
+        tuple(_seeded(number, moment - (length - 1 - number) * 45_000) for number in range(length)),
         recipient and recipient.format(**own),
-        "agent:main:main" if kind == "subagent" else None,
+        f"{MAIN_AGENT}main" if kind == "subagent" else None,
     )
+
+
+def _seeded(number: int, at: int) -> Saying:
+    return Saying("assistant" if number % 2 else "user", _SAYINGS[number % len(_SAYINGS)], at)
+
+
+def opened(user: str | None) -> Conversation:
+    """Return the conversation in which nothing has been said yet that a chat by that name, or none, begins."""
+    # OpenClaw writes the keys of its sessions in lower case.
+    kind, name = ("openai", str(uuid.uuid4())) if user is None else ("openai-user", user.lower())
+    return Conversation(kind, f"{MAIN_AGENT}{kind}:{name}", str(uuid.uuid4()), ())
 
 
 def _uuid(chance: random.Random) -> str:
@@ -166,7 +201,7 @@ def listed(held: list[Conversation], version: GatewayVersion, limit: int, messag
 
 def history(held: list[Conversation], version: GatewayVersion, key: str, limit: int) -> dict[str, Any]:
     """Return what ``sessions_history`` finds: the last ``limit`` messages, none of an unknown session."""
-    if not key.startswith("agent:main:"):
+    if not key.startswith(MAIN_AGENT):
         return {
             "status": "forbidden",
             "error": "Session history visibility is restricted. "
@@ -177,7 +212,7 @@ def history(held: list[Conversation], version: GatewayVersion, key: str, limit: 
     found = {
         "sessionKey": key,
         "messages": messages,
-        "truncated": bool(conversation and conversation.length > limit),
+        "truncated": bool(conversation and len(conversation.said) > limit),
         "droppedMessages": False,
         "contentTruncated": False,
         "contentRedacted": False,

@@ -195,7 +195,8 @@ def _rewritten(rewrite: Callable[[Any], Any]) -> Callable[[Exchange, Any], Await
         try:
             answer = json_answer(_everywhere(rewrite, json.loads(body)), start["status"])
         except ValueError:
-            await exchange.answer(exchange.app)
+            await exchange.send(start)
+            await exchange.send({"type": "http.response.body", "body": body})
         else:
             await exchange.answer(answer)
 

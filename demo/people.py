@@ -8,6 +8,8 @@ GatewayVersion = Literal["2026.3.13", "2026.4.2", "2026.9.6", "managed"]
 SHARED_GATEWAY_TOKEN = "demo-shared-gateway-token"
 METRICS_API_KEY = "demo-metrics-api-key"
 BACKEND_API_KEY = "demo-backend-api-key"
+INTERNAL_KEY = "demo-gateway-internal-key"
+ENCRYPTION_KEY = "ZGVtby1lbmNyeXB0aW9uLWtleS1vZi0zMi1ieXRlcy4="  # base64 of 32 bytes
 
 EVERYWHERE = (
     "openai", "main", "openai-user", "telegram", "subagent", "telegram-group",

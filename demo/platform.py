@@ -10,10 +10,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from demo import gateway, metrics, services
 from demo.asgi import Answer, json_answer
+from demo.backend import Backend
 from demo.faults import describe
+from demo.limits import PerMinute
 from demo.listener import Listener
-from demo.people import ADMIN, BACKEND_API_KEY, METRICS_API_KEY, SHARED_GATEWAY_TOKEN
+from demo.people import (
+    ADMIN,
+    BACKEND_API_KEY,
+    ENCRYPTION_KEY,
+    INTERNAL_KEY,
+    METRICS_API_KEY,
+    SHARED_GATEWAY_TOKEN,
+)
 from demo.upstream import SWITCH, Upstream
+
+BACKEND_REQUESTS_A_MINUTE = 12_000  # the real service's 120 would be the limit of all who share this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,7 @@ class Platform:
         apps: dict[str, tuple[dict[str, ASGIApp], ASGIApp, int]] = {
             "gateway": (gateway.routes(datetime.now(UTC)), gateway.PAGE, ports.gateway),
             "metrics": (metrics.routes(), metrics.NOT_FOUND, ports.metrics),
-            "backend": (services.backend_routes(), services.NOT_FOUND, ports.backend),
+            "backend": (services.backend_routes(), Backend(PerMinute(BACKEND_REQUESTS_A_MINUTE)), ports.backend),
         }
         monitored_ports = (ports.agentbot_api, ports.tempo_soul, ports.x402_gateway)
         for (name, (_, health)), port in zip(services.MONITORED.items(), monitored_ports, strict=True):
@@ -83,13 +94,14 @@ class Platform:
     def settings(self, store: Path) -> dict[str, Any]:
         """Return the gateway's configuration that makes it use this platform and the SQLite file ``store``."""
         return {
-            "auth": {"admin_emails": [ADMIN.email]},
+            "auth": {"admin_emails": [ADMIN.email], "encryption_key": ENCRYPTION_KEY},
             "monitored_services": [{"name": name, "url": url} for name, url in self.monitored_services],
             "upstreams": {
                 "user_store": {"url": f"sqlite+aiosqlite:///{store}"},
                 "gateway": {
                     "url": self.urls["gateway"],
                     "token": SHARED_GATEWAY_TOKEN,
+                    "internal_key": INTERNAL_KEY,
                     "allowed_hosts": ["127.0.0.1", "localhost"],
                 },
                 "backend": {"url": self.urls["backend"], "api_key": BACKEND_API_KEY},

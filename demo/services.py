@@ -35,5 +35,5 @@ def _backend_health() -> Answer:
 
 
 def backend_routes() -> dict[str, ASGIApp]:
-    """Return the agent management service's paths; any other is :data:`NOT_FOUND`."""
+    """Return the path of the agent management service that anybody may ask for."""
     return {HEALTH: fresh(_backend_health)}

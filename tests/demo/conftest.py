@@ -24,6 +24,14 @@ class Reply:
         return json.loads(self.body)
 
 
+def _unchunked(body):
+    whole = b""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        whole, body = whole + body[: int(size, 16)], body[int(size, 16) + 2 :]
+    return whole
+
+
 class Client:
     """Each request on a connection of its own; failures of the connection are raised as they come."""
 
@@ -54,6 +62,8 @@ class Client:
             reply.body = await reader.read()
         finally:
             writer.close()
+        if "transfer-encoding" in reply.headers:
+            reply.body = _unchunked(reply.body)
         return reply
 
     async def invoke(self, url, token, tool, args=None, **headers):

@@ -1,6 +1,7 @@
 """The pretend platform starts anywhere, tells where, and stops at once."""
 
 import asyncio
+import base64
 import json
 import signal
 import socket
@@ -10,6 +11,7 @@ import warnings
 
 import pytest
 
+from demo.people import INTERNAL_KEY
 from demo.platform import Platform, Ports
 from demo.store import DEMO_TOKEN
 
@@ -17,8 +19,10 @@ from demo.store import DEMO_TOKEN
 async def test_settings_point_a_gateway_at_the_platform(platform, tmp_path):
     settings = platform.settings(tmp_path / "demo.db")
 
-    assert settings["auth"] == {"admin_emails": ["admin@example.com"]}
+    assert settings["auth"]["admin_emails"] == ["admin@example.com"]
+    assert len(base64.b64decode(settings["auth"]["encryption_key"], validate=True)) == 32
     assert settings["upstreams"]["user_store"] == {"url": f"sqlite+aiosqlite:///{tmp_path}/demo.db"}
+    assert settings["upstreams"]["gateway"]["internal_key"] == INTERNAL_KEY
     assert settings["upstreams"]["gateway"]["allowed_hosts"] == ["127.0.0.1", "localhost"]
     for name in ("gateway", "metrics", "backend"):
         assert settings["upstreams"][name]["url"] == platform.urls[name]
