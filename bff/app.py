@@ -13,26 +13,34 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from bff.auth.authenticator import Authenticator
 from bff.auth.credentials import CredentialReader
+from bff.auth.doors import AdminDoor, Door, OpenDoor, SessionDoor
 from bff.auth.identities import Identities
 from bff.auth.nextauth import NextAuthSessions
+from bff.auth.sessions import Sessions
 from bff.cache.answers import Answers
 from bff.cache.store import Store
 from bff.clients import Clients
+from bff.edge.action_endpoint import Tools
 from bff.edge.edge import Edge
 from bff.edge.errors import routing_error, unexpected_error
-from bff.edge.plan_endpoint import PlanEndpoint
-from bff.endpoints import PLANS
+from bff.edge.quotas import Quotas
+from bff.edge.routes import Routes
+from bff.endpoints import ACTIONS, GONE, PLANS
+from bff.idempotency import Idempotency
 from bff.ops import Health
-from bff.plans import Plan
+from bff.plans import Access, Plan
 from bff.plans.shared import Sources
 from bff.settings import Settings
 
 EXPOSED_HEADERS = (
     "BFF-Degraded",
     "Cache-Status",
+    "Deprecation",
     "ETag",
+    "Link",
+    "RateLimit",
+    "RateLimit-Policy",
     "Retry-After",
     "Server-Timing",
     "X-Request-ID",
@@ -63,24 +71,35 @@ class Gateway:
         self._identities = Identities(
             self.clients.user_store,
             _nextauth(settings),
+            settings.auth.admin_emails,
             ttl=settings.auth.identity_ttl,
             stale=settings.auth.identity_stale,
         )
+        self._repeats = Idempotency()
         self.health = Health(self.clients)
         self.public = self._public(settings)
         self.ops = _application(self.health.routes(detailed=True))
 
     def _public(self, settings: Settings) -> ASGIApp:
         reader = CredentialReader(settings.auth.session_cookies, settings.auth.nextauth_cookies)
-        authenticator = Authenticator(reader, self._identities, settings.auth.admin_emails)
-        endpoints = {
-            plan.path: PlanEndpoint(plan, authenticator, self._answers)
-            for plan in kept_as_configured(PLANS, settings)
+        sessions = Sessions(reader, self._identities)
+        doors: dict[Access, Door] = {
+            Access.ANYONE: OpenDoor(),
+            Access.SESSION: SessionDoor(sessions),
+            Access.OWNER: SessionDoor(sessions, status=403),
+            Access.ADMIN: AdminDoor(sessions),
         }
-        routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()]
+        quotas = Quotas(settings.limits)
+        tools = Tools(self.clients, self._answers, quotas, self._repeats, settings.server.max_body_bytes)
+        routes = Routes(doors, tools)
+        routes.add_plans(kept_as_configured(PLANS, settings))
+        routes.add_actions(ACTIONS)
+        routes.add_gone(GONE)
         origins = settings.auth.allowed_origins
-        app = _application([*routes, *self.health.routes(detailed=False)], _cors(origins), self._lifespan)
-        return Edge(app, endpoints, reader, origins)
+        every = [*routes.routes(), *self.health.routes(detailed=False)]
+        return Edge(
+            _application(every, _cors(origins), self._lifespan), routes.direct, routes.kept, reader, origins
+        )
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -92,6 +111,7 @@ class Gateway:
 
     async def close(self) -> None:
         """End what is in flight and close every connection."""
+        await self._repeats.close()
         await self._answers.close()
         await self._identities.close()
         await self._sources.close()
@@ -116,7 +136,14 @@ def _cors(origins: Sequence[str]) -> list[Middleware]:
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "Cache-Control", "Content-Type", "If-None-Match", "X-Request-ID"],
+        allow_headers=[
+            "Authorization",
+            "Cache-Control",
+            "Content-Type",
+            "Idempotency-Key",
+            "If-None-Match",
+            "X-Request-ID",
+        ],
         allow_credentials=True,
         expose_headers=EXPOSED_HEADERS,
     )

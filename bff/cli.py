@@ -56,10 +56,10 @@ def check(config: ConfigFile = None) -> None:
 def plans(config: ConfigFile = None) -> None:
     """Show each operation with its sources, what stands in for them, and how long its answers are kept."""
     from bff.app import kept_as_configured
-    from bff.endpoints import PLANS
+    from bff.endpoints import ACTIONS, PLANS
     from bff.plans.listing import listing
 
-    typer.echo(listing(kept_as_configured(PLANS, _load(config))))
+    typer.echo(listing(kept_as_configured(PLANS, _load(config)), ACTIONS))
 
 
 def _version(wanted: bool) -> None:

@@ -1,7 +1,10 @@
 """The configuration: ``config.yaml``, and the environment over it. Every key, its type and its default."""
 
+import base64
+import base64
 import json
 import re
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -12,6 +15,9 @@ from upstreams.services import Service
 from upstreams.user_store.address import parse
 
 ENV_PREFIX = "BFF_"
+
+_URL_SAFE = str.maketrans("+/", "-_")
+KEY_BYTES = 32
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 KeepSeconds = Annotated[float, Field(ge=0, le=7 * 86400)]
@@ -56,8 +62,30 @@ def _header_text(secret: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+def _key_bytes(secret: SecretStr) -> bytes:
+    text = secret.get_secret_value().strip().replace("-", "+").replace("_", "/")
+    return base64.b64decode(text, validate=True)
+
+
+def _encryption_key(secret: SecretStr) -> SecretStr:
+    try:
+        if len(_key_bytes(secret)) == KEY_BYTES:
+            return secret
+    except ValueError:
+        pass
+    raise ValueError(f"base64 of {KEY_BYTES} bytes") from None
+
+
+def _url_safe_key(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value().strip()
+    if not re.fullmatch(r"[A-Za-z0-9+/_-]{43}=?", text):
+        raise ValueError("base64 of 32 bytes")
+    return SecretStr(text[:43].replace("+", "-").replace("/", "_") + "=")
+
+
 Secret = Annotated[SecretStr, Field(min_length=1)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_text)]
+EncryptionKey = Annotated[SecretStr, AfterValidator(_url_safe_key)]
 
 
 class Section(BaseModel):
@@ -85,13 +113,23 @@ class Auth(Section):
     identity_ttl: Annotated[float, Field(ge=0, le=3600)] = 10
     identity_stale: Annotated[float, Field(ge=0, le=86400)] = 300
     allowed_origins: list[Annotated[str, AfterValidator(_origin)]] = []
-    encryption_key: Secret | None = None
+    encryption_key: Annotated[Secret, AfterValidator(_encryption_key)] | None = None
     session_cookies: list[str] = ["__Secure-agentbot.session-token", "agentbot-session"]
     nextauth_cookies: list[str] = ["__Secure-next-auth.session-token", "next-auth.session-token"]
+
+    @property
+    def encryption_key_bytes(self) -> bytes | None:
+        return None if self.encryption_key is None else _key_bytes(self.encryption_key)
 
     _lists = field_validator(
         "admin_emails", "allowed_origins", "session_cookies", "nextauth_cookies", mode="before"
     )(_split)
+
+    @property
+    def encryption_key_bytes(self) -> bytes | None:
+        """The 32 bytes of the key, None without one."""
+        key = self.encryption_key
+        return None if key is None else base64.urlsafe_b64decode(key.get_secret_value())
 
 
 class Cache(Section):
@@ -102,6 +140,8 @@ class Cache(Section):
 
 class Limits(Section):
     provision_per_minute: Annotated[int, Field(ge=1)] = 5
+    chat_per_minute: Annotated[int, Field(ge=1)] = 30
+    chat_per_minute: Annotated[int, Field(ge=1)] = 30
 
 
 class KeepTimes(Section):
@@ -156,19 +196,34 @@ class HttpUpstream(Section):
 
     @property
     def policy(self) -> Policy:
+        return self._policy(self.timeout, self.deadline or self.timeout + 0.3)
+
+    def patient(self, deadline: float) -> Policy:
+        """Return the policy of calls that may take until ``deadline`` seconds."""
+        return self._policy(deadline, deadline)
+
+    def _policy(self, timeout: float, deadline: float) -> Policy:
         return Policy(
-            timeout=self.timeout,
-            deadline=self.deadline or self.timeout + 0.3,
+            timeout=timeout,
+            deadline=deadline,
             retries=self.retries,
             max_concurrency=self.max_concurrency,
             failures=self.breaker.failures,
             open_for=self.breaker.open_for,
         )
 
+    def patient(self, deadline: float) -> Policy:
+        """Return the policy of calls that may take ``deadline`` seconds, and are made once."""
+        return replace(self.policy, timeout=deadline, deadline=deadline, retries=0)
+
 
 class Gateway(HttpUpstream):
     token: HeaderSecret | None = None
     internal_key: HeaderSecret | None = None
+    deploy_deadline: Seconds = 30
+    chat_deadline: Seconds = 60
+    deploy_deadline: Seconds = 25
+    chat_deadline: Seconds = 60
     allowed_hosts: list[Annotated[str, AfterValidator(_host_pattern)]] = []
 
     _lists = field_validator("allowed_hosts", mode="before")(_split)
@@ -176,6 +231,11 @@ class Gateway(HttpUpstream):
 
 class KeyedUpstream(HttpUpstream):
     api_key: HeaderSecret | None = None
+
+
+class Backend(KeyedUpstream):
+    provision_deadline: Seconds = 30
+    signing_secret: Secret | None = None
 
 
 class Clerk(Section):
@@ -192,7 +252,7 @@ class Upstreams(Section):
     user_store: UserStore = UserStore()
     gateway: Gateway = Gateway()
     sessions: HttpUpstream = HttpUpstream()
-    backend: KeyedUpstream = KeyedUpstream()
+    backend: Backend = Backend()
     metrics: KeyedUpstream = KeyedUpstream()
     codex: HttpUpstream = HttpUpstream()
     clerk: Clerk = Clerk()

@@ -2,14 +2,18 @@
 
 import ast
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from bff.cache.answers import degradation
-from bff.endpoints import PLANS
+from bff.endpoints import ACTIONS, PLANS
+from bff.plans import Access, Scope
 from contracts import Document
 from upstreams.failure import Reason, UpstreamFailure
 
+OPERATIONS = (*PLANS, *ACTIONS)
 ROOT = Path(__file__).parents[1]
 OURS = {"bff", "upstreams", "contracts", "demo", "tests", "bench"}
 MAY_IMPORT = {
@@ -96,31 +100,58 @@ def _models_in(annotation: object) -> list[type[Document]]:
     return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
 
 
-@pytest.mark.parametrize("model", sorted({each for plan in PLANS for each in documents(plan.answer)}, key=str))
+def _is_constant(field: FieldInfo) -> bool:
+    return get_args(field.annotation) == (field.default,)
+
+
+ANSWERS = {model for operation in OPERATIONS for model in documents(operation.answer)}
+
+
+@pytest.mark.parametrize("model", sorted(ANSWERS, key=str))
 def test_documented_fields_are_camel_case_and_never_left_out(model: type[Document]) -> None:
     for name, field in model.model_fields.items():
         first, *rest = name.split("_")
         assert field.serialization_alias == first + "".join(word.capitalize() for word in rest)
         if (model.__name__, name) != ("Check", "detail"):  # the one documented as possibly absent
-            assert field.is_required(), "a field with a default may be forgotten by a merge"
+            assert field.is_required() or _is_constant(field), "a field with a default may be forgotten by a merge"
             assert field.exclude_if is None
             assert not field.exclude
 
 
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_an_operation_is_complete(operation) -> None:
+    assert operation.document in {"000", "002", "004"}
+    assert operation.path.startswith("/api/")
+    assert 0 < operation.deadline <= 5
+    assert operation.failed
+    for status, error in operation.failed_by.values():
+        assert 500 <= status < 600
+        assert error
+    # What a path names is somebody's, and nobody else's to ask about.
+    assert ("{" in operation.path) == (operation.subject is not None)
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [operation.name for operation in OPERATIONS]
+    assert len(names) == len(set(names))
+
+
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
 def test_a_plan_is_complete(plan) -> None:
-    assert plan.document in {"000", "002"}
-    assert plan.path == "/api/" + plan.name.replace(".", "/")
-    assert plan.sources
-    assert len({source.upstream for source in plan.sources}) == len(plan.sources)
     for source in plan.sources:
         assert source.required or source.stands_in
-    assert 0 < plan.deadline <= 5
     assert min(plan.keep.fresh, plan.keep.stale, plan.keep.on_error) >= 0
     if plan.fallback is not None:
         assert isinstance(plan.fallback, plan.answer)
 
 
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
+def test_an_action_is_complete(action) -> None:
+    assert set(action.changes) <= {plan.name for plan in PLANS if plan.shared_by is Scope.USER}
+    assert action.access in {Access.SESSION, Access.OWNER}
+
+
+NOT_KEPT = (0, 0, 0, 2.0)
 DOCUMENTED = {
     "dashboard.data": (5, 30, 600, 2.0),
     "dashboard.analytics": (30, 300, 3600, 2.0),
@@ -135,7 +166,7 @@ DOCUMENTED = {
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
 def test_a_plan_keeps_its_answers_as_documented(plan) -> None:
     keep = plan.keep
-    assert (keep.fresh, keep.stale, keep.on_error, plan.deadline) == DOCUMENTED[plan.name]
+    assert (keep.fresh, keep.stale, keep.on_error, plan.deadline) == DOCUMENTED.get(plan.name, NOT_KEPT)
 
 
 @pytest.mark.parametrize("reason", Reason)

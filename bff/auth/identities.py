@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from bff.auth.nextauth import NextAuthSessions
 from bff.cache.keys import credential_key
 from bff.cache.single_flight import SingleFlight
 from bff.clock import monotonic, utc_now
-from bff.plans.plan import Caller
+from bff.plans.operation import Caller
 from upstreams.failure import Reason, UpstreamFailure
 from upstreams.user_store import Account, UserStore
 
@@ -37,9 +38,18 @@ class Identities:
     still serves reads while the store cannot answer.
     """
 
-    def __init__(self, users: UserStore, nextauth: NextAuthSessions | None, *, ttl: float, stale: float) -> None:
+    def __init__(
+        self,
+        users: UserStore,
+        nextauth: NextAuthSessions | None,
+        admin_emails: Collection[str],
+        *,
+        ttl: float,
+        stale: float,
+    ) -> None:
         self._users = users
         self._nextauth = nextauth
+        self._admins = frozenset(email.strip().lower() for email in admin_emails) - {""}
         self._ttl = ttl
         self._stale = stale
         self._known: TTLCache[bytes, Identity] = TTLCache(_MAX_KNOWN, max(ttl, stale), timer=monotonic)
@@ -104,7 +114,7 @@ class Identities:
         if owner is None:
             return None
         account = owner.account
-        return Identity(_caller(account.user_id, account.email, account), owner.expires, monotonic())
+        return Identity(self._caller(account.user_id, account.email, account), owner.expires, monotonic())
 
     async def _encrypted(self, token: str) -> Identity | None:
         claims = self._nextauth.open(token) if self._nextauth else None
@@ -117,12 +127,11 @@ class Identities:
             account = failure  # the token itself says who it is; only the way to the user's gateway is unknown
         # The store's e-mail goes first: a token keeps the one its user had when it was made.
         email = (account.email if isinstance(account, Account) else None) or claims.email
-        return Identity(_caller(claims.user_id, email, account), claims.expires, monotonic())
+        return Identity(self._caller(claims.user_id, email, account), claims.expires, monotonic())
+
+    def _caller(self, user_id: str, email: str | None, found: Account | UpstreamFailure) -> Caller:
+        log_id = hashlib.sha256(user_id.encode()).hexdigest()[:_LOG_ID_CHARS]
+        return Caller(user_id, email, log_id, found, is_admin=(email or "").lower() in self._admins)
 
     async def close(self) -> None:
         await self._flights.close()
-
-
-def _caller(user_id: str, email: str | None, account: Account | UpstreamFailure) -> Caller:
-    log_id = hashlib.sha256(user_id.encode()).hexdigest()[:_LOG_ID_CHARS]
-    return Caller(user_id, email, log_id, account)

@@ -2,19 +2,21 @@
 
 import asyncio
 import hashlib
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
 import structlog
 
+from bff.cache.generations import Generation, Generations
 from bff.cache.keys import answer_key
 from bff.cache.single_flight import SingleFlight
 from bff.cache.store import Entry, Store
 from bff.clock import monotonic
 from bff.plans.fan_out import FanOut
-from bff.plans.plan import Ask, Caller, Got, Plan, Query, Refused
+from bff.plans.operation import Ask, Caller, Query, Refused
+from bff.plans.plan import Got, Plan
 from bff.plans.shared import DEGRADED_FRESH_SECONDS, Sources
 from upstreams.failure import Reason, UpstreamFailure
 
@@ -48,30 +50,41 @@ class Answers:
     def __init__(self, sources: Sources, store: Store) -> None:
         self._sources = sources
         self._store = store
+        self._generations = Generations()
         self._flights: SingleFlight[Entry] = SingleFlight()
+
+    def changed(self, plans: Iterable[str], user_id: str) -> None:
+        """Have these plans' answers to the user made anew from here on, also those being made right now."""
+        for plan in plans:
+            self._generations.begin(plan, user_id)
 
     def fresh(self, plan: Plan[Any], caller: Caller, query: Query) -> Entry | None:
         """Return the kept answer if it is fresh."""
-        kept = self._store.get(answer_key(plan, caller, query))
+        generation = self._generations.current(plan.name, caller.user_id)
+        kept = self._store.get(answer_key(plan, caller, query, generation.number))
         return kept if kept is not None and monotonic() < kept.fresh_until else None
 
     async def answer(self, plan: Plan[Any], ask: Ask[Any], *, expires: float, bypass: bool = False) -> Answered:
         """Return the answer by ``expires`` (the event loop's time, seconds).
 
         ``bypass``: gathered anew, though still together with everyone who waits for the same. Raises
-        UpstreamFailure when a required source failed and no copy may be served, and whatever the merge refuses.
+        UpstreamFailure when a required source failed and no copy may be served, and Refused when the question
+        has a documented refusal for an answer.
         """
-        key = answer_key(plan, ask.caller, ask.query)
+        generation = self._generations.current(plan.name, ask.caller.user_id)
+        key = answer_key(plan, ask.caller, ask.query, generation.number)
         kept = self._store.get(key)
         if kept is not None and not bypass:
             now = monotonic()
             if now < kept.fresh_until:
                 return Answered(kept, State.HIT)
             if now < kept.stale_until:
-                self._refresh(key, plan, ask, kept)
+                self._refresh(key, generation, plan, ask, kept)
                 return Answered(kept, State.STALE)
         # Whoever wants it anew must not be given what a fan-out took from kept sources.
-        flight, leads = self._flights.join((key, bypass), lambda: self._make(key, plan, ask, expires, anew=bypass))
+        flight, leads = self._flights.join(
+            (key, bypass), lambda: self._make(key, generation, plan, ask, expires, anew=bypass)
+        )
         try:
             entry = await _landing(flight, plan, expires)
         except UpstreamFailure as failure:
@@ -82,17 +95,30 @@ class Answers:
             return Answered(entry, State.BYPASS)
         return Answered(entry, State.MISS if leads else State.COLLAPSED)
 
-    def _refresh(self, key: Hashable, plan: Plan[Any], ask: Ask[Any], kept: Entry) -> None:
+    def _refresh(self, key: Hashable, generation: Generation, plan: Plan[Any], ask: Ask[Any], kept: Entry) -> None:
         now = monotonic()
         if now < kept.retry_at:
             return
         kept.retry_at = now + _REFRESH_PAUSE_SECONDS
         expires = asyncio.get_running_loop().time() + plan.deadline
-        self._flights.join((key, False), lambda: self._make(key, plan, ask, expires, anew=False))
+        self._flights.join((key, False), lambda: self._make(key, generation, plan, ask, expires, anew=False))
 
-    async def _make(self, key: Hashable, plan: Plan[Any], ask: Ask[Any], expires: float, *, anew: bool) -> Entry:
+    async def _make(
+        self,
+        key: Hashable,
+        generation: Generation,
+        plan: Plan[Any],
+        ask: Ask[Any],
+        expires: float,
+        *,
+        anew: bool,
+    ) -> Entry:
         started = monotonic()
-        fan_out = FanOut(plan, ask, lambda source, ask: self._sources.fetch(source, ask, anew=anew))
+        if plan.subject is not None:
+            ask = replace(ask, subject=await self._sources.subject(plan.subject, ask, expires))
+        fan_out = FanOut(
+            plan, ask, lambda source, ask: self._sources.fetch(source, ask, since=generation.since, anew=anew)
+        )
         got = await fan_out.gather(expires)
         timing = _timing(fan_out, monotonic() - started)
         entry = _entry(plan, _merged(plan, ask, got), got, asked_at=started, timing=timing)
@@ -113,7 +139,7 @@ def _merged(plan: Plan[Any], ask: Ask[Any], got: Got) -> bytes:
     except Exception as error:
         # Data that no merge was written for is an upstream's failure to the caller, and a bug to us.
         _log.exception("merge failed", plan=plan.name)
-        raise UpstreamFailure(plan.sources[0].upstream, Reason.MALFORMED) from error
+        raise UpstreamFailure(_first(plan), Reason.MALFORMED) from error
 
 
 async def _landing(flight: asyncio.Task[Entry], plan: Plan[Any], expires: float) -> Entry:
@@ -122,7 +148,11 @@ async def _landing(flight: asyncio.Task[Entry], plan: Plan[Any], expires: float)
         async with asyncio.timeout_at(expires + _MERGE_SECONDS):
             return await asyncio.shield(flight)
     except TimeoutError as error:
-        raise UpstreamFailure(plan.sources[0].upstream, Reason.TIMEOUT) from error
+        raise UpstreamFailure(_first(plan), Reason.TIMEOUT) from error
+
+
+def _first(plan: Plan[Any]) -> str:
+    return plan.sources[0].upstream if plan.sources else "user_store"
 
 
 def _entry(plan: Plan[Any], body: bytes, got: Got, *, asked_at: float, timing: str) -> Entry:

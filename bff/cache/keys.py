@@ -3,16 +3,19 @@
 import hashlib
 from typing import Any
 
-from bff.plans.plan import Caller, Plan, Query, Scope
+from bff.plans.operation import Caller, Query
+from bff.plans.plan import Plan, Scope
 
 
-def answer_key(plan: Plan[Any], caller: Caller, query: Query) -> tuple[object, ...]:
+def answer_key(plan: Plan[Any], caller: Caller, query: Query, generation: int = 0) -> tuple[object, ...]:
     """Return what tells this answer from every other: operation, contract version, who shares it, parameters.
 
-    A tuple, so that no part can run into the next whatever characters an id holds.
+    A tuple, so that no part can run into the next whatever characters an id holds. ``generation`` is that of
+    the answers to this user: others have nothing of one user's to change.
     """
-    owner = caller.user_id if plan.shared_by is Scope.USER else None
-    return (plan.name, plan.version, plan.shared_by.value, owner, query)
+    if plan.shared_by is not Scope.USER:
+        return (plan.name, plan.version, plan.shared_by.value, None, query)
+    return (plan.name, plan.version, plan.shared_by.value, caller.user_id, query, generation)
 
 
 def source_key(upstream: str, shared_by: str) -> tuple[object, ...]:
@@ -28,3 +31,9 @@ def headers_key(cookie: bytes, authorization: bytes) -> bytes:
 def credential_key(kind: str, token: str) -> bytes:
     """Return what stands for a credential in memory: a SHA-256 of its kind and token, never the token itself."""
     return hashlib.sha256(f"{kind}:{token}".encode()).digest()
+
+
+def idempotency_key(scope: tuple[str, ...], key: str) -> bytes:
+    """Return what stands for a client's key within ``scope``. Each part is told with its length, so none runs on."""
+    parts = [part.encode() for part in (*scope, key)]
+    return hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in parts])).digest()

@@ -25,14 +25,15 @@ _TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0
 class Edge:
     """Gives each request its id, refuses what no operation should see, adds the common headers, logs one line.
 
-    ``direct`` are operations by their exact path: reached without the router, whose search costs more than a
-    kept answer does.
+    ``direct`` answer GET by their exact path: reached without the router, whose search costs more than a kept
+    answer does. ``kept`` are those of them that keep answers.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        direct: Mapping[str, PlanEndpoint],
+        direct: Mapping[str, ASGIApp],
+        kept: Mapping[str, PlanEndpoint],
         reader: CredentialReader,
         allowed_origins: Collection[str],
     ) -> None:
@@ -41,7 +42,7 @@ class Edge:
         self._reader = reader
         self._allowed_origins = frozenset(allowed_origins)
         self._vary = [VARY] if allowed_origins else []
-        self._short_way = ShortWay(direct, self._vary)
+        self._short_way = ShortWay(kept, self._vary)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -76,7 +77,7 @@ class Edge:
         """Return the whole response to a request that can be answered without waiting, else None."""
         return self._short_way.respond(request)
 
-    def _direct_to(self, exchange: Exchange, scope: Scope) -> PlanEndpoint | None:
+    def _direct_to(self, exchange: Exchange, scope: Scope) -> ASGIApp | None:
         if scope["method"] != "GET" or b"origin" in exchange.headers:
             return None
         return self._direct.get(scope["path"])

@@ -8,16 +8,16 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from bff.auth.authenticator import Authenticator
-from bff.auth.csrf import SAFE_METHODS
+from bff.auth.doors import Door
 from bff.cache.answers import Answered, Answers, State, degradation
 from bff.cache.store import Entry
 from bff.clock import monotonic, utc_now
 from bff.edge.conditional import matches, wants_anew
-from bff.edge.errors import error_answer, unavailable
+from bff.edge.errors import failed_answer, refused_answer, unavailable
 from bff.edge.exchange import SCOPE_KEY, Answer, Exchange
 from bff.edge.headers import JSON, NO_STORE, Headers
-from bff.plans.plan import Ask, Caller, Plan, Refused
+from bff.plans.operation import Ask, Caller, Refused
+from bff.plans.plan import NOT_KEPT, Plan
 from upstreams.failure import UpstreamFailure
 
 _MAX_QUERY_BYTES = 2048
@@ -26,9 +26,9 @@ _MAX_QUERY_BYTES = 2048
 class PlanEndpoint:
     """One operation as an ASGI application."""
 
-    def __init__(self, plan: Plan[Any], authenticator: Authenticator, answers: Answers) -> None:
+    def __init__(self, plan: Plan[Any], door: Door, answers: Answers) -> None:
         self._plan = plan
-        self._authenticator = authenticator
+        self._door = door
         self._answers = answers
         self._cache_control = (b"cache-control", _cache_control(plan))
         self._fallback_body = plan.fallback.model_dump_json().encode() if plan.fallback else None
@@ -36,7 +36,7 @@ class PlanEndpoint:
 
     def recall(self, exchange: Exchange, query_string: bytes) -> Entry | None:
         """Return a fresh copy of the answer if the caller is known and one is kept, else None."""
-        caller = self._authenticator.known(exchange.headers, self._plan.access)
+        caller = self._door.known(exchange.headers)
         if caller is None:
             return None
         exchange.operation = self._plan.name
@@ -62,14 +62,12 @@ class PlanEndpoint:
     async def _answer(self, scope: Scope, exchange: Exchange) -> Answer:
         expires = asyncio.get_running_loop().time() + self._plan.deadline
         try:
-            caller = await self._authenticator.admit(
-                exchange.headers, self._plan.access, reads=scope["method"] in SAFE_METHODS, expires=expires
-            )
+            caller = await self._door.admit(exchange.headers, reads=True, expires=expires)
         except Refused as refused:
-            return error_answer(refused.status, refused.error)
+            return self._to_stranger(refused)
         except UpstreamFailure as failure:
             exchange.failure = str(failure)
-            return self._fallback(exchange, failure) or unavailable()
+            return self._fallback(exchange, failure) or unavailable(self._plan.shape)
         auth_ms = exchange.elapsed_ms()
         exchange.user = caller.log_id
         return await self._ask(scope, exchange, caller, auth_ms, expires)
@@ -77,12 +75,12 @@ class PlanEndpoint:
     async def _ask(
         self, scope: Scope, exchange: Exchange, caller: Caller, auth_ms: float, expires: float
     ) -> Answer:
-        ask = Ask(caller, self._query(bounded(scope["query_string"])), utc_now())
+        ask = Ask(caller, self._query_of(scope), utc_now())
         anew = wants_anew(exchange.headers)
         try:
             answered = await self._answers.answer(self._plan, ask, expires=expires, bypass=anew)
         except Refused as refused:
-            return error_answer(refused.status, refused.error)
+            return refused_answer(refused, self._plan.shape)
         except UpstreamFailure as failure:
             exchange.failure = str(failure)
             return self._fallback(exchange, failure) or self._failed(exchange, failure)
@@ -94,7 +92,7 @@ class PlanEndpoint:
         exchange.degraded = _degraded(answered)
         headers = [
             *self.fixed_headers(entry, exchange.degraded),
-            (b"cache-status", _cache_status(answered).encode()),
+            (b"cache-status", _cache_status(self._plan, answered).encode()),
             (b"server-timing", f"auth;dur={auth_ms:.1f}, {entry.timing}".encode()),
         ]
         if entry.etag is not None and matches(exchange.headers, entry.etag):
@@ -105,6 +103,11 @@ class PlanEndpoint:
         """Return the body with what describes this very response in it."""
         stamp = self._plan.stamp
         return body if stamp is None else stamp(body, round(exchange.elapsed_ms()), cached)
+
+    def _to_stranger(self, refused: Refused) -> Answer:
+        if self._plan.stranger is None:
+            return refused_answer(refused, self._plan.shape)
+        return Answer(200, self._plan.stranger.model_dump_json().encode(), [JSON, NO_STORE])
 
     def _fallback(self, exchange: Exchange, failure: UpstreamFailure) -> Answer | None:
         if self._fallback_body is None:
@@ -117,10 +120,15 @@ class PlanEndpoint:
     def _failed(self, exchange: Exchange, failure: UpstreamFailure) -> Answer:
         fields = self._plan.failed_fields
         more = fields(failure, round(exchange.elapsed_ms())) if fields else None
-        return error_answer(500, self._plan.failed, fields=more)
+        return failed_answer(self._plan, failure, fields=more)
 
-    def _parse(self, query_string: bytes) -> Any:
-        return self._plan.query.parse(parameters(query_string))
+    def _query_of(self, scope: Scope) -> Any:
+        query_string = bounded(scope["query_string"])
+        path = scope.get("path_params")
+        return self._parse(query_string, path) if path else self._query(query_string)
+
+    def _parse(self, query_string: bytes, path: Mapping[str, str] | None = None) -> Any:
+        return self._plan.query.parse({**parameters(query_string), **(path or {})})
 
 
 _FROM_CACHE = frozenset({State.HIT, State.STALE, State.STALE_ON_ERROR})
@@ -143,15 +151,16 @@ def _cache_control(plan: Plan[Any]) -> bytes:
     return b"private, no-store" if plan.secret else b"private, no-cache"
 
 
-def _cache_status(answered: Answered) -> str:
+def _cache_status(plan: Plan[Any], answered: Answered) -> str:
     """Return the value of ``Cache-Status`` (RFC 9211)."""
+    stored = "" if plan.keep == NOT_KEPT else "; stored"
     match answered.state:
         case State.BYPASS:
             return "bff; fwd=bypass"
         case State.MISS:
-            return "bff; fwd=miss; stored"
+            return f"bff; fwd=miss{stored}"
         case State.COLLAPSED:
-            return "bff; fwd=miss; collapsed; stored"
+            return f"bff; fwd=miss; collapsed{stored}"
     ttl = int(answered.entry.fresh_until - monotonic())
     return f"bff; hit; ttl={ttl}" if answered.state is State.HIT else f"bff; hit; ttl={ttl}; detail=stale"
 

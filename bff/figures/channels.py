@@ -58,10 +58,10 @@ def _word(field: str | None) -> str:
 
 
 def _channel(name: ChannelName, sessions: Sequence[Session], gateway_up: bool) -> Channel:
-    moments = [moment for session in sessions for moment in _activity(session)]
+    moments = [moment for session in sessions for moment in activity(session)]
     return Channel(
         name=name,
-        messages=sum(_messages(session) for session in sessions),
+        messages=sum(message_count(session) for session in sessions),
         last_active=max(moments, default=None),
         status=_status(name, bool(sessions), gateway_up),
     )
@@ -75,7 +75,7 @@ def _status(
     return "connected" if used else "not-configured"
 
 
-def _messages(session: Session) -> int:
+def message_count(session: Session) -> int:
     if session.message_count is not None:
         return session.message_count
     if session.turns is not None:
@@ -83,7 +83,7 @@ def _messages(session: Session) -> int:
     return len(session.messages)
 
 
-def _activity(session: Session) -> list[datetime]:
+def activity(session: Session) -> list[datetime]:
     """Return when the session was active, in UTC, without what no working clock can have said."""
     moments = (_in_utc(session.last_activity), _from_epoch(session.updated_at))
     return [moment for moment in moments if moment and moment >= _CREDIBLE_SINCE]

@@ -3,6 +3,13 @@
 Stored names are compared in lower case. A name that the tables lack costs nothing and allows one agent.
 """
 
+from datetime import datetime
+from typing import Final
+
+from upstreams.user_store import Standing
+
+ADMIN_AGENT_LIMIT: Final = 999  # contract.md, "Provision agent"
+
 _MONTHLY_COST = {
     "solo": 29,
     "starter": 29,
@@ -41,3 +48,9 @@ def monthly_cost(plan: str | None) -> int:
 def agent_limit(plan: str | None) -> int:
     """Return how many agents the plan allows, 1 for an unknown one."""
     return _AGENT_LIMIT.get(plan_name(plan).lower(), 1)
+
+
+def is_subscribed(standing: Standing, now: datetime) -> bool:
+    """Return whether agents may be provisioned: the subscription is active, or its trial has not ended."""
+    in_trial = standing.trial_ends_at is not None and standing.trial_ends_at > now
+    return standing.subscription_status == "active" or in_trial

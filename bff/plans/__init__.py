@@ -1,33 +1,42 @@
-"""An endpoint is a plan and a pure merge: what a plan is, and how its sources are asked."""
+"""An endpoint is a plan and a pure merge, or an action: what they are, and how a plan's sources are asked."""
 
-from bff.plans.plan import (
+from bff.plans.action import Action, AnyAction, Order, Quota
+from bff.plans.operation import (
     Access,
     Ask,
     Caller,
-    Got,
-    Keep,
     NoQuery,
-    Plan,
+    Operation,
+    Query,
     Refused,
-    Scope,
-    Shared,
-    Source,
-    optional,
-    required,
+    Shape,
+    Subject,
+    error_shape,
 )
+from bff.plans.plan import NOT_KEPT, Got, Keep, Plan, Scope, Shared, Source, optional, required
 
 __all__ = [
+    "NOT_KEPT",
     "Access",
+    "Action",
+    "AnyAction",
     "Ask",
     "Caller",
     "Got",
     "Keep",
     "NoQuery",
+    "Operation",
+    "Order",
     "Plan",
+    "Query",
+    "Quota",
     "Refused",
     "Scope",
+    "Shape",
     "Shared",
     "Source",
+    "Subject",
+    "error_shape",
     "optional",
     "required",
 ]

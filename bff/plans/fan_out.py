@@ -7,7 +7,8 @@ from typing import Any, Final
 import structlog
 
 from bff.clock import monotonic
-from bff.plans.plan import Ask, Got, Plan, Source
+from bff.plans.operation import Ask, Refused
+from bff.plans.plan import Got, Plan, Source
 from upstreams.failure import Reason, UpstreamFailure
 
 _log: Final = structlog.get_logger("bff.fan_out")
@@ -35,8 +36,11 @@ class FanOut:
     async def gather(self, expires: float) -> Got:
         """Return what the sources gave by ``expires`` (the event loop's time, seconds).
 
-        Raises UpstreamFailure when a required source failed or was too slow.
+        Raises UpstreamFailure when a required source failed or was too slow, Refused when one says what the
+        documented refusal is.
         """
+        if not self._open:
+            return self._got
         tasks = [self._loop.create_task(self._run(source)) for source in self._plan.sources]
         timer = self._loop.call_at(expires, self._expire)
         try:
@@ -50,9 +54,14 @@ class FanOut:
     async def _run(self, source: Source[Any]) -> None:
         try:
             self._got.put(source, await self._fetch(source, self._ask))
+        except Refused as refused:
+            self._refuse(refused)
         except UpstreamFailure as failure:
             # Named after the source: what failed may be the way to it, as when the store cannot tell where it is.
-            self._close(source, UpstreamFailure(source.upstream, failure.reason, status=failure.status))
+            named = UpstreamFailure(
+                source.upstream, failure.reason, status=failure.status, in_json=failure.in_json
+            )
+            self._close(source, named)
         except Exception:  # noqa: BLE001 - a bug in asking one source must not cost the others' answer
             _log.exception("source failed unexpectedly", plan=self._plan.name, upstream=source.upstream)
             self._close(source, UpstreamFailure(source.upstream, Reason.MALFORMED))
@@ -62,6 +71,10 @@ class FanOut:
     def _expire(self) -> None:
         for source in tuple(self._open):
             self._close(source, UpstreamFailure(source.upstream, Reason.TIMEOUT))
+
+    def _refuse(self, refused: Refused) -> None:
+        if not self._ended.done():
+            self._ended.set_exception(refused)
 
     def _close(self, source: Source[Any], failure: UpstreamFailure | None) -> None:
         if self._ended.done():

@@ -8,24 +8,15 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from bff.clients import Clients
+from bff.plans.operation import Ask, Operation, Q
 from contracts import Document
 from upstreams.failure import UpstreamFailure
-from upstreams.user_store import Account
 
 T = TypeVar("T")
-
-
-class Access(Enum):
-    """Who may ask."""
-
-    ANYONE = "anyone"
-    SESSION = "session"
-    ADMIN = "admin"
 
 
 class Scope(Enum):
@@ -34,49 +25,6 @@ class Scope(Enum):
     USER = "user"
     ADMINS = "admins"
     EVERYONE = "everyone"
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who is asking. ``log_id`` stands for the user in logs."""
-
-    user_id: str
-    email: str | None
-    log_id: str
-    found: Account | UpstreamFailure = field(repr=False)
-
-    @property
-    def account(self) -> Account:
-        """The caller's account. Raises the UpstreamFailure of the user store that could not tell it."""
-        if isinstance(self.found, UpstreamFailure):
-            raise self.found
-        return self.found
-
-
-class Query(Protocol):
-    """The parameters of an operation, normalized: equal questions are equal values, and hash fast."""
-
-    @classmethod
-    def parse(cls, parameters: Mapping[str, str]) -> Self: ...
-
-
-class NoQuery(NamedTuple):
-    @classmethod
-    def parse(cls, parameters: Mapping[str, str]) -> Self:  # noqa: ARG003
-        return cls()
-
-
-Q = TypeVar("Q", bound=Query)
-Q_co = TypeVar("Q_co", bound=Query, covariant=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Ask(Generic[Q_co]):
-    """One question: who asks, what, and when (UTC)."""
-
-    caller: Caller
-    query: Q_co
-    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +95,6 @@ class Got:
         self._values[source] = source.otherwise
 
 
-class Refused(Exception):
-    """The question has a documented error for an answer."""
-
-    def __init__(self, status: int, error: str) -> None:
-        super().__init__(f"{status} {error}")
-        self.status = status
-        self.error = error
-
-
 @dataclass(frozen=True, slots=True)
 class Keep:
     """How long an answer may be used, in seconds (contract.md, "Kept").
@@ -169,31 +108,26 @@ class Keep:
     on_error: float
 
 
-@dataclass(frozen=True, slots=True)
-class Plan(Generic[Q]):
-    """One operation.
+NOT_KEPT: Final = Keep(fresh=0, stale=0, on_error=0)
 
-    ``failed`` is the documented error (500) when a required source fails and nothing kept may be served;
-    ``failed_fields`` makes the further fields it is documented to have from the failure and the milliseconds
-    spent. With a ``fallback`` that is served instead (200). ``deadline`` in seconds. ``secret``: the answer
-    holds a token. ``stamp`` returns the body with what describes this very response written into it: the
-    milliseconds spent, and whether it came from the cache.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Operation[Q]):
+    """One operation that reads.
+
+    ``failed_fields`` makes the further fields that its error is documented to have from the failure and the
+    milliseconds spent. With a ``fallback`` that is served instead (200); ``stranger`` is served to whoever has
+    no session. ``secret``: the answer holds a token. ``stamp`` returns the body with what describes this very
+    response written into it: the milliseconds spent, and whether it came from the cache.
     """
 
-    name: str
-    path: str
-    document: str
-    query: type[Q]
-    answer: type[Document]
-    access: Access
-    shared_by: Scope
-    keep: Keep
-    sources: tuple[Source[Any], ...]
+    shared_by: Scope = Scope.USER
+    keep: Keep = NOT_KEPT
+    sources: tuple[Source[Any], ...] = ()
     merge: Callable[[Ask[Q], Got], Document]
-    failed: str
     failed_fields: Callable[[UpstreamFailure, int], Mapping[str, object]] | None = None
     fallback: Document | None = None
-    deadline: float = 2.0
+    stranger: Document | None = None
     secret: bool = False
     cache_control: str | None = None
     stamp: Callable[[bytes, int, bool], bytes] | None = None

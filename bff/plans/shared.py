@@ -11,8 +11,9 @@ from bff.cache.keys import source_key
 from bff.cache.single_flight import SingleFlight
 from bff.clients import Clients
 from bff.clock import monotonic
-from bff.plans.plan import Ask, Shared, Source
-from upstreams.failure import UpstreamFailure
+from bff.plans.operation import Ask, Subject
+from bff.plans.plan import Shared, Source
+from upstreams.failure import Reason, UpstreamFailure
 
 DEGRADED_FRESH_SECONDS = 2.0
 _MAX_KEPT = 10_000
@@ -22,6 +23,7 @@ _MAX_KEPT = 10_000
 class _Told:
     value: Any
     failure: UpstreamFailure | None
+    asked_at: float
     until: float
 
 
@@ -35,14 +37,28 @@ class Sources:
             maxsize=_MAX_KEPT, ttu=lambda _key, told, _now: told.until, timer=monotonic
         )
 
-    async def fetch(self, source: Source[Any], ask: Ask[Any], *, anew: bool) -> Any:
-        """Return what the source says. ``anew``: not what it said before. Raises UpstreamFailure."""
+    async def subject(self, subject: Subject, ask: Ask[Any], expires: float) -> Any:
+        """Return what the path names by ``expires`` (the event loop's time, seconds), if it is the caller's.
+
+        Raises Refused when it is not, UpstreamFailure when the store cannot tell.
+        """
+        try:
+            async with asyncio.timeout_at(expires):
+                return await subject.of(self._clients, ask)
+        except TimeoutError as error:
+            raise UpstreamFailure("user_store", Reason.TIMEOUT) from error
+
+    async def fetch(self, source: Source[Any], ask: Ask[Any], *, since: float, anew: bool) -> Any:
+        """Return what the source says, asked not before ``since`` (seconds of the monotonic clock).
+
+        ``anew``: not what it said before. Raises UpstreamFailure.
+        """
         if source.shared is None:
             return await source.fetch(self._clients, ask)
         key = source_key(source.upstream, source.shared.by(self._clients, ask))
+        shared = source.shared
         told = None if anew else self._kept.get(key)
-        if told is None:
-            shared = source.shared
+        while told is None or told.asked_at < since:
             flight, _ = self._flights.join(key, lambda: self._ask(key, source, shared, ask))
             told = await asyncio.shield(flight)
         if told.failure is not None:
@@ -51,12 +67,13 @@ class Sources:
         return told.value
 
     async def _ask(self, key: Hashable, source: Source[Any], shared: Shared, ask: Ask[Any]) -> _Told:
+        asked_at = monotonic()
         try:
             value = await source.fetch(self._clients, ask)
         except UpstreamFailure as failure:
-            told = _Told(None, failure, monotonic() + min(shared.fresh, DEGRADED_FRESH_SECONDS))
+            told = _Told(None, failure, asked_at, monotonic() + min(shared.fresh, DEGRADED_FRESH_SECONDS))
         else:
-            told = _Told(value, None, monotonic() + shared.fresh)
+            told = _Told(value, None, asked_at, monotonic() + shared.fresh)
         self._kept[key] = told
         return told
 

@@ -21,8 +21,8 @@ def failure(upstream="up", reason=Reason.REFUSED, **more):
     return UpstreamFailure(upstream, reason, **more)
 
 
-def caller(user_id="u", email=None, found=None):
-    return Caller(user_id, email, "log-id", found or Account(user_id, email))
+def caller(user_id="u", email=None, found=None, *, is_admin=False):
+    return Caller(user_id, email, "log-id", found or Account(user_id, email), is_admin)
 
 
 def ask(query=None, *, user="u", now=NOON):

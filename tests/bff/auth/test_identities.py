@@ -53,7 +53,7 @@ def users(clock):
 
 @pytest.fixture
 def identities(users):
-    return Identities(users, NextAuthSessions(SECRET), ttl=TTL, stale=STALE)
+    return Identities(users, NextAuthSessions(SECRET), [], ttl=TTL, stale=STALE)
 
 
 async def find(identities, token="ada", kind=Kind.OPAQUE, *, reads=True, within=2.0):
@@ -124,7 +124,7 @@ async def test_an_expired_session_is_not_served_while_the_store_is_down(identiti
 
 
 async def test_a_ttl_of_nothing_asks_every_time(users):
-    identities = Identities(users, None, ttl=0, stale=STALE)
+    identities = Identities(users, None, [], ttl=0, stale=STALE)
     for _ in range(3):
         assert await find(identities) == "user_ada"
     assert len(users.asked) == 3
@@ -250,7 +250,7 @@ class TestEncrypted:
         assert users.asked == []
 
     async def test_without_a_secret_it_is_nobodys(self, users, clock):
-        identities = Identities(users, None, ttl=TTL, stale=STALE)
+        identities = Identities(users, None, [], ttl=TTL, stale=STALE)
         assert await find(identities, session(clock), Kind.NEXTAUTH) is None
 
 
@@ -277,3 +277,27 @@ async def test_closing_ends_what_is_in_flight(identities, users):
     await identities.close()
     with pytest.raises(asyncio.CancelledError):
         await finding
+
+
+@pytest.mark.parametrize(
+    ("email", "admins", "is_admin"),
+    [
+        ("ada@example.com", ["ada@example.com"], True),
+        ("Ada@Example.COM", ["ada@example.com"], True),
+        ("ada@example.com", ["ADA@example.com "], True),
+        ("ada@example.com", ["bob@example.com", " ada@example.com"], True),
+        ("ada@example.com", [], False),
+        ("ada@example.com", ["bob@example.com"], False),
+        ("ada@example.com", ["ada@example.com.evil.com"], False),
+        ("xada@example.com", ["ada@example.com"], False),
+        (None, ["ada@example.com"], False),
+        (None, ["", "None"], False),
+        ("", ["", " "], False),
+    ],
+)
+async def test_admins_are_named_by_their_email(users, clock, email, admins, is_admin):
+    users.sessions["ada"] = SessionOwner(Account("user_ada", email), clock.noon + timedelta(days=1))
+    identities = Identities(users, None, admins, ttl=TTL, stale=STALE)
+    credential = Credential(Kind.OPAQUE, "ada")
+    caller = await identities.find(credential, reads=True, expires=asyncio.get_running_loop().time() + 2)
+    assert caller.is_admin is is_admin

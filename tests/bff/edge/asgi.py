@@ -21,7 +21,9 @@ class Response:
         return json.loads(self.body)
 
 
-async def request(app, path="/note", method="GET", *, query=b"", scheme="http", headers=None, more=()):
+async def request(
+    app, path="/note", method="GET", *, query=b"", scheme="http", headers=None, more=(), path_params=None, body=b""
+):
     """Send a request; ``headers`` by name, ``more`` as pairs. Whatever the application raises, raises."""
     given = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
     scope = {
@@ -35,11 +37,12 @@ async def request(app, path="/note", method="GET", *, query=b"", scheme="http", 
         "server": ("127.0.0.1", 80),
         "client": ("127.0.0.1", 1),
         "headers": [*given, *more],
+        "path_params": path_params or {},
     }
     sent = []
 
     async def receive():
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message):
         sent.append(message)

@@ -53,7 +53,7 @@ class App:
 
 
 def edge(app=None, *, direct=None, origins=()):
-    return Edge(app or App(), direct or {}, READER, origins)
+    return Edge(app or App(), direct or {}, {}, READER, origins)
 
 
 async def test_every_response_has_the_common_headers(log):

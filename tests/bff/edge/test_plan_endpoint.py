@@ -6,7 +6,7 @@ from bff.cache.answers import Answers
 from bff.cache.store import Store
 from bff.edge.exchange import SCOPE_KEY, Exchange
 from bff.edge.plan_endpoint import PlanEndpoint
-from bff.plans import Keep, Refused, optional, required
+from bff.plans import NOT_KEPT, Keep, Refused, Subject, optional, required
 from bff.plans.shared import Sources
 from contracts import Document
 from tests.bff.asking import Note, caller, failure, plan
@@ -21,14 +21,15 @@ class Part:
     def __init__(self, value):
         self.value = value
         self.trouble = None
+        self.asked = 0
 
     async def fetch(self, clients, ask):
+        self.asked += 1
         if self.trouble:
             raise self.trouble
         return self.value
 
-    async def admit(self, headers, access, *, reads, expires):
-        self.admitted = (access, reads)
+    async def admit(self, headers, *, reads, expires):
         return await self.fetch(None, None)
 
 
@@ -43,7 +44,7 @@ class World:
         made = plan(
             main,
             side,
-            keep=Keep(10, 20, 60),
+            keep=fields.pop("keep", Keep(10, 20, 60)),
             merge=fields.pop("merge", lambda ask, got: Note(some_text=got[main])),
             **fields,
         )
@@ -228,3 +229,79 @@ async def test_parameters_are_read_by_the_plans_query(clock):
     world = World(clock, query=Query, merge=lambda ask, got: Note(some_text=repr(ask.query)))
     response = await request(world._app, query=b"b=2&a=1&a=3")
     assert response.json == {"someText": "(('a', '1'), ('b', '2'))"}
+
+
+async def test_parameters_of_the_path_go_before_those_of_the_query(clock):
+    class Query:
+        @classmethod
+        def parse(cls, parameters):
+            return tuple(sorted(parameters.items()))
+
+    world = World(clock, query=Query, merge=lambda ask, got: Note(some_text=repr(ask.query)))
+    response = await request(world._app, query=b"id=other&b=2", path_params={"id": "own"})
+    assert response.json == {"someText": "(('b', '2'), ('id', 'own'))"}
+
+
+async def test_what_the_path_names_has_to_be_the_callers_before_any_source_is_asked(clock):
+    asked = []
+
+    async def find(clients, ask):
+        asked.append("subject")
+        return world.owned
+
+    subject = Subject(find, refusal=(404, "Agent not found"))
+    world = World(clock, subject=subject, keep=NOT_KEPT)
+    world.owned = None
+    response = await world.get()
+    assert (response.status, response.json) == (404, {"error": "Agent not found"})
+    assert world.store.asked == 0
+    world.owned = "mine"
+    assert (await world.get()).status == 200
+    assert world.store.asked == 1
+
+
+async def test_a_plan_that_is_not_kept(clock):
+    world = World(clock, keep=NOT_KEPT)
+    for text in ("one", "two"):
+        world.store.value = text
+        response = await world.get()
+        assert (response.json, response.headers["cache-status"]) == ({"someText": text}, "bff; fwd=miss")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status", "error"),
+    [
+        (failure("store", Reason.TIMEOUT), 502, "Backend service unavailable"),
+        (failure("store", Reason.STATUS, status=404, in_json=True), 404, "Agent not found"),
+        (failure("store", Reason.STATUS, status=404), 502, "Backend service unavailable"),
+        (failure("user_store", Reason.TIMEOUT), 502, "Backend service unavailable"),
+    ],
+    ids=str,
+)
+async def test_the_documented_error_of_each_failure(clock, trouble, status, error):
+    failed_by = {"store": (502, "Backend service unavailable")}
+    world = World(clock, failed_by=failed_by, missing="Agent not found")
+    world.store.trouble = trouble
+    response = await world.get()
+    assert (response.status, response.json) == (status, {"error": error})
+
+
+async def test_a_documents_own_shape_of_errors(clock):
+    def shape(status, message, fields):
+        return {"success": False, "code": status}
+
+    world = World(clock, shape=shape)
+    world.store.trouble = failure("store")
+    assert (await world.get()).json == {"success": False, "code": 500}
+    world.authenticator.trouble = Refused(403, "Unauthorized")
+    assert (await world.get()).json == {"success": False, "code": 403}
+    world.authenticator.trouble = failure("user_store")
+    assert (await world.get()).json == {"success": False, "code": 503}
+
+
+async def test_what_a_stranger_gets_instead_of_a_refusal(clock):
+    world = World(clock, stranger=Note(some_text="nothing"))
+    world.authenticator.trouble = Refused(401, "Unauthorized")
+    response = await world.get()
+    assert (response.status, response.json) == (200, {"someText": "nothing"})
+    assert response.headers["cache-control"] == "private, no-store"

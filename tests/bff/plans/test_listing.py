@@ -1,6 +1,6 @@
 """``bff plans``: every plan, its sources and what happens without them, as a person reads it."""
 
-from bff.endpoints import PLANS
+from bff.endpoints import ACTIONS, PLANS
 from bff.plans import Keep, Scope, Shared, optional, required
 from bff.plans.listing import listing
 from contracts import Document
@@ -16,7 +16,7 @@ GATEWAY = optional("gateway", fetch, otherwise=False, stands_in="gateway down", 
 
 
 def lines(*plans):
-    return listing(plans).splitlines()
+    return listing(plans, ()).splitlines()
 
 
 def test_a_plan():
@@ -39,10 +39,20 @@ def test_a_documented_body_stands_in():
 
 
 def test_every_plan_with_every_source():
-    text = listing(PLANS)
+    text = listing(PLANS, ACTIONS)
     for each in PLANS:
         part = text[text.index(f"{each.name}  GET {each.path}") :].split("\n\n")[0]
-        assert [line.split()[0] for line in part.splitlines()[2:]] == [source.upstream for source in each.sources]
+        first = ["user_store"] if each.subject else []
+        asked = first + [source.upstream for source in each.sources]
+        assert [line.split()[0] for line in part.splitlines()[2:]] == asked
+
+
+def test_every_action_with_what_it_asks_and_changes():
+    text = listing(PLANS, ACTIONS)
+    for each in ACTIONS:
+        part = text[text.index(f"{each.name}  {each.method} {each.path}") :].split("\n\n")[0]
+        assert all(upstream in part for upstream in each.asks)
+        assert all(plan in part for plan in each.changes)
 
 
 def test_it_says_what_the_times_are():

@@ -36,9 +36,9 @@ def shared(gateway, fresh=5.0, by=lambda clients, ask: ask.caller.user_id[0]):
     return optional("gateway", gateway.fetch, otherwise=0, stands_in="none", shared=Shared(fresh, by))
 
 
-async def outcome(sources, source, *, user="ada", anew=False):
+async def outcome(sources, source, *, user="ada", since=0.0, anew=False):
     try:
-        return await sources.fetch(source, ask(user=user), anew=anew)
+        return await sources.fetch(source, ask(user=user), since=since, anew=anew)
     except UpstreamFailure as failed:
         return failed
 
@@ -121,7 +121,7 @@ async def test_a_bug_is_not_remembered(gateway):
     sources, source = Sources(None), shared(gateway)
     gateway.trouble = KeyError("oh")
     with pytest.raises(KeyError):
-        await sources.fetch(source, ask(), anew=False)
+        await sources.fetch(source, ask(), since=0.0, anew=False)
     gateway.trouble = None
     assert await outcome(sources, source) == 2
 
@@ -133,3 +133,22 @@ async def test_closing_ends_what_is_in_flight(gateway):
     await sources.close()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_what_was_asked_before_a_change_does_not_count(gateway, clock):
+    sources, source = Sources(None), shared(gateway)
+    assert await outcome(sources, source) == 1
+    clock.advance(1)
+    changed = clock.now
+    assert await outcome(sources, source, user="alan") == 1
+    assert await outcome(sources, source, since=changed) == 2
+    assert await outcome(sources, source, user="alan") == 2
+
+
+async def test_nor_what_was_being_asked_then(gateway, clock):
+    sources, source = Sources(None), shared(gateway)
+    first = asyncio.ensure_future(outcome(sources, source))
+    await settle()
+    clock.advance(1)
+    assert await outcome(sources, source, since=clock.now) == 2
+    assert await first == 1

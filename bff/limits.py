@@ -1,0 +1,91 @@
+"""Rate limits: so many requests in any span of so many seconds, for each user or address.
+
+A moving window: unlike a counter for each minute it never lets twice the limit through around a border, and unlike
+a weighted counter it knows to the second when the next request is taken. The package ``limits`` is not used: its
+asynchronous memory storage has no bound, and sweeps every key after every request in a task of its own.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+from cachetools import TTLCache
+
+from bff.clock import monotonic
+
+_MAX_WHO: Final = 10_000  # of each limit, so that a flood of addresses lifts no other limit
+_MAX_HOST_LENGTH: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """``name`` is what clients are told it is called: letters, digits and underscores."""
+
+    name: str
+    requests: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``reset_seconds``: until the oldest request that counts no longer does, at least 1."""
+
+    limit: Limit
+    allowed: bool
+    remaining: int
+    reset_seconds: int
+
+    @property
+    def retry_after(self) -> int:
+        """The seconds after which a refused request is taken."""
+        return self.reset_seconds
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return what tells the client (draft-ietf-httpapi-ratelimit-headers-10)."""
+        name = self.limit.name.encode()
+        return [
+            (b"ratelimit", b'"%b";r=%d;t=%d' % (name, self.remaining, self.reset_seconds)),
+            (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (name, self.limit.requests, self.limit.seconds)),
+        ]
+
+
+class RateLimits:
+    """Counts in this process. When too many ask, those that asked longest ago are forgotten, which forgives them."""
+
+    def __init__(self, max_who: int = _MAX_WHO) -> None:
+        self._max_who = max_who
+        self._taken: dict[Limit, TTLCache[str, deque[float]]] = {}
+
+    async def take(self, limit: Limit, who: str) -> Verdict:
+        """Count one request of ``who`` and say whether it is allowed. One that is refused does not count."""
+        now = monotonic()
+        taken = self._of(limit)
+        times = taken.get(who) or deque()
+        while times and times[0] + limit.seconds <= now:
+            times.popleft()
+        allowed = len(times) < limit.requests
+        if allowed:
+            times.append(now)
+            taken[who] = times
+        return Verdict(limit, allowed, limit.requests - len(times), math.ceil(times[0] + limit.seconds - now))
+
+    def _of(self, limit: Limit) -> TTLCache[str, deque[float]]:
+        if limit not in self._taken:
+            self._taken[limit] = TTLCache(self._max_who, limit.seconds, timer=monotonic)
+        return self._taken[limit]
+
+
+def address_key(host: str) -> str:
+    """Return what is counted for ``host``: an IPv4 address, an IPv6 address's /64 (one customer has all of it)."""
+    host = host[:_MAX_HOST_LENGTH]
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((int(address), 64), strict=False))
