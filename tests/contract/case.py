@@ -1,7 +1,7 @@
 """The case files: given a store and upstreams, this request gets this answer (format: ``cases/README.md``)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,6 @@ FOLDER = Path(__file__).parent / "cases"
 
 _AGO = re.compile(r"now(?:([+-]\d+)([smhd]))?")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_SIZE = re.compile(r"<(\d+) KB>")
 
 
 @dataclass(frozen=True)
@@ -39,19 +38,28 @@ _Loader.add_constructor("!trend", _trend)
 
 @dataclass(frozen=True)
 class Step:
-    """One request and its answer; ``status`` holds the statuses that are right."""
+    """One request, its answer and what it did; ``status`` holds the statuses that are right.
+
+    What is ``...`` is not looked at, and not sent.
+    """
 
     method: str
     target: str
     who: str | None
     by: str
+    client: str | None
     headers: dict[str, str]
     content: str
+    send: Any
     status: tuple[int, ...]
     tells: dict[str, str | None]
     body: Any
     contains: Any
+    events: Any
     never: list[str]
+    asked: Any
+    left: dict[str, Any]
+    remember: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,7 @@ class Case:
     name: str
     store: Any
     upstreams: dict[str, Any]
+    settings: dict[str, Any]
     steps: list[Step]
 
 
@@ -67,45 +76,60 @@ def load() -> Iterator[Case]:
     for file in sorted(FOLDER.glob("*.yaml")):
         page = yaml.load(file.read_text(encoding="utf-8"), _Loader)
         for given in page.pop("cases"):
-            yield _case(file.stem, page, dict(given))
+            yield case_of(file.stem, page, dict(given))
 
 
-def _case(file: str, page: dict[str, Any], given: dict[str, Any]) -> Case:
+def case_of(file: str, page: Mapping[str, Any], given: dict[str, Any]) -> Case:
+    """Return the case that ``given`` describes on top of what ``page`` says for all. ``given`` is used up."""
     name = given.pop("name")
     store = given.pop("store", {})
     upstreams = page.get("upstreams", {}) | given.pop("upstreams", {})
+    settings = merged(page.get("settings", {}), given.pop("settings", {}))
     steps = given.pop("steps", None) or [given]
     return Case(
         name=f"{file}: {name}",
         store=store if store == "down" else page.get("store", {}) | store,
         upstreams=upstreams,
+        settings=settings,
         steps=[_step(dict(step)) for step in steps],
     )
 
 
 def _step(given: dict[str, Any]) -> Step:
-    method, target = expand(given.pop("ask")).split(" ", 1)
+    method, target = given.pop("ask").split(" ", 1)
     status = given.pop("status")
     step = Step(
         method=method,
         target=target,
         who=given.pop("as", None),
         by=given.pop("by", "cookie"),
-        headers={name: expand(value) for name, value in given.pop("headers", {}).items()},
+        client=given.pop("from", None),
+        headers=given.pop("headers", {}),
         content=given.pop("content", ""),
+        send=given.pop("send", ...),
         status=tuple(status) if isinstance(status, list) else (status,),
         tells=given.pop("tells", {}),
         body=given.pop("body", ...),
         contains=given.pop("contains", ...),
+        events=given.pop("events", ...),
         never=given.pop("never", []),
+        asked=given.pop("asked", ...),
+        left=given.pop("left", {}),
+        remember=given.pop("remember", {}),
     )
     assert not given, f"unknown keys: {', '.join(given)}"
+    assert step.send is ... or not step.content, "either send or content"
     return step
 
 
-def expand(text: str) -> str:
-    """Return ``text`` with ``<20 KB>`` written out."""
-    return _SIZE.sub(lambda size: "x" * (int(size[1]) * 1024), text)
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both, ``above`` where both have a value, at every depth."""
+    both = {
+        name: merged(below[name], value)
+        for name, value in above.items()
+        if isinstance(value, dict) and isinstance(below.get(name), dict)
+    }
+    return {**below, **above, **both}
 
 
 def moment(text: str, now: datetime) -> datetime | None:

@@ -2,7 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.gateways import Launcher, PostgresStore
+from tests.contract.database import PostgresStore
+from tests.contract.process import Launcher
 from tests.servers import PostgresServer
 
 

@@ -1,22 +1,19 @@
-"""Every operation of documents 000 and 002, every documented error, and what every answer has in common."""
+"""Every operation that the gateway has, every documented error, and what every answer has in common."""
 
-import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from functools import reduce
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from joserfc import jwe
-from joserfc.jwk import OctKey
 
+from tests.contract.answer import everything, found, in_answer
 from tests.contract.case import Case, Step, load
+from tests.contract.database import in_store
 from tests.contract.expect import Expectation
-from tests.contract.gateways import HOST, NEXTAUTH_SECRET, Running, in_process, on_the_wire
-from tests.contract.store import token_of
+from tests.contract.gateways import SECRETS, Running, in_process, on_the_wire
+from tests.contract.heard import in_asked
+from tests.contract.request import request_of
 
 CASES = list(load())
 COMMON = {
@@ -48,93 +45,40 @@ async def running(
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_contract(case: Case, running: Running, now: datetime) -> None:
-    ask, words = running
-    words = dict(words)
     for step in case.steps:
-        answer = await ask(_request(step, now, words))
+        running.heard.clear()
+        answer = await running.ask(request_of(step, now, running.words), step.client)
         await answer.aread()
-        expectation = Expectation(now, words)
-        problems = [*_in_status_and_headers(step, answer, expectation), *_in_body(step, answer, expectation)]
-        problems += [f"says {text}" for text in step.never if text in _everything(answer)]
+        expectation = Expectation(now, running.words)
+        problems = list(in_answer(step, answer, expectation))
+        problems += in_asked(step.asked, running.heard, expectation)
+        problems += await in_store(step.left, running.store, expectation)
         assert not problems, "\n".join([f"{step.method} {step.target[:200]} -> {answer.text[:2000]}", *problems])
         _assert_common(step, answer)
-        words["<the etag>"] = answer.headers.get("etag", "")
-
-
-def _request(step: Step, now: datetime, words: dict[str, str]) -> httpx.Request:
-    headers = {"Host": HOST} | _credentials(step, now)
-    for name, value in step.headers.items():
-        filled = reduce(lambda text, word: text.replace(*word), words.items(), value)
-        headers[name] = f"{headers[name]}; {filled}" if name == "Cookie" and name in headers else filled
-    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    content = step.content.encode() or None
-    return httpx.Request(step.method, f"http://{HOST}{step.target}", headers=raw, content=content)
-
-
-def _credentials(step: Step, now: datetime) -> dict[str, str]:
-    if step.who is None:
-        return {}
-    token = token_of(step.who)
-    match step.by:
-        case "cookie":
-            return {"Cookie": f"agentbot-session={token}"}
-        case "secure cookie":
-            return {"Cookie": f"__Secure-agentbot.session-token={token}"}
-        case "bearer":
-            return {"Authorization": f"Bearer {token}"}
-    session = _nextauth(step.who, now + timedelta(hours=-1 if "expired" in step.by else 1))
-    if "chunked" not in step.by:
-        return {"Cookie": f"next-auth.session-token={session}"}
-    half = len(session) // 2
-    name = "__Secure-next-auth.session-token"
-    return {"Cookie": f"{name}.0={session[:half]}; {name}.1={session[half:]}"}
-
-
-def _nextauth(user_id: str, expires: datetime) -> str:
-    info = b"NextAuth.js Generated Encryption Key"
-    key = HKDF(algorithm=SHA256(), length=32, salt=b"", info=info).derive(NEXTAUTH_SECRET.encode())
-    claims = {"sub": user_id, "email": f"{user_id}@example.com", "exp": int(expires.timestamp())}
-    header = {"alg": "dir", "enc": "A256GCM"}
-    return jwe.encrypt_compact(header, json.dumps(claims), OctKey.import_key(key), algorithms=["dir", "A256GCM"])
-
-
-def _in_status_and_headers(step: Step, answer: httpx.Response, expectation: Expectation) -> list[str]:
-    problems = []
-    if answer.status_code not in step.status:
-        problems.append(f"status: expected {step.status}, got {answer.status_code}")
-    for name, expected in step.tells.items():
-        told = answer.headers.get(name)
-        if (told is None) != (expected is None) or (told and expected and not expectation.text(expected, told)):
-            problems.append(f"{name}: expected {expected}, got {told}")
-    return problems
-
-
-def _in_body(step: Step, answer: httpx.Response, expectation: Expectation) -> list[str]:
-    expected, partly = (step.body, False) if step.body is not ... else (step.contains, True)
-    if expected is ...:
-        return []
-    if expected is None:
-        return [] if answer.content == b"" else ["body: expected none"]
-    try:
-        body = answer.json()
-    except ValueError:
-        return ["body: expected JSON"]
-    return list(expectation.differences(expected, body, partly=partly))
-
-
-def _everything(answer: httpx.Response) -> str:
-    return f"{answer.headers.raw}{answer.text}"
+        running.words["<the etag>"] = answer.headers.get("etag", "")
+        running.words.update({f"<the {name}>": found(path, answer) for name, path in step.remember.items()})
 
 
 def _assert_common(step: Step, answer: httpx.Response) -> None:
     assert answer.headers.items() >= COMMON.items()
     assert len(answer.headers.get_list("x-request-id")) == 1
     assert "server" not in answer.headers
-    if answer.content and step.method != "OPTIONS":
-        assert answer.headers["content-type"] == "application/json"
-        assert isinstance(answer.json(), dict)
+    _assert_content(step, answer)
     told = str(answer.headers.raw)
     assert "session-of-" not in told
     assert "token-of-" not in told
+    assert not [secret for secret in SECRETS if secret in everything(answer)]
     if "token-of-" in answer.text:
         assert answer.headers["cache-control"] == "private, no-store"
+
+
+def _assert_content(step: Step, answer: httpx.Response) -> None:
+    if answer.status_code in {204, 304}:
+        assert not answer.content
+        assert "content-length" not in answer.headers
+    elif step.events is not ...:
+        assert answer.headers["content-type"].partition(";")[0] == "text/event-stream"
+        assert answer.headers["cache-control"] == "private, no-store"
+    elif answer.content and step.method != "OPTIONS":
+        assert answer.headers["content-type"] == "application/json"
+        assert isinstance(answer.json(), dict)

@@ -1,20 +1,20 @@
-"""The upstreams that a case describes: one router for both ways of running it, and the sockets of one."""
+"""The upstreams that a case describes, as one router: for both ways of running the case."""
 
-import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import respx
-from starlette.types import Receive, Scope, Send
 
-from demo.listener import Listener
+from tests.contract.heard import names_of_request
+from tests.contract.words import written_out
 
 CAPTURES = Path(__file__).parents[1] / "captures"
-KEY = "metrics-api-key"
-SHARED_TOKEN = "shared-gateway-token"
+
+_ALWAYS_THERE: dict[str, Any] = {"gateway": {}, "metrics": {}, "backend": {}}
 
 
 def name_of(service: str) -> str:
@@ -22,41 +22,85 @@ def name_of(service: str) -> str:
     return service.lower().replace(" ", "-")
 
 
-def names_of(state: Mapping[str, Any]) -> list[str]:
+def names_of(state: dict[str, Any]) -> list[str]:
     """Return the upstreams by the hosts they have."""
-    return ["gateway", "metrics", *map(name_of, state.get("services", {}))]
+    return list(_by_host(state))
 
 
-def is_down(state: Mapping[str, Any], name: str) -> bool:
-    services = {name_of(service): answers for service, answers in state.get("services", {}).items()}
-    return bool(state.get(name, services.get(name)) == "down")
+def is_down(state: dict[str, Any], name: str) -> bool:
+    return bool(_by_host(state)[name] == "down")
 
 
-def router_of(state: Mapping[str, Any]) -> respx.Router:
-    """Return what answers as ``state`` says, each upstream at ``http://<name>``; what it lacks is 404."""
+def _by_host(state: dict[str, Any]) -> dict[str, Any]:
+    upstreams = {name: each for name, each in (_ALWAYS_THERE | state).items() if name != "services"}
+    services = state.get("services", {})
+    probed = {name_of(name): each if each == "down" else {"GET /health": each} for name, each in services.items()}
+    return upstreams | probed
+
+
+def router_of(state: dict[str, Any], words: Mapping[str, str], heard: list[httpx.Request]) -> respx.Router:
+    """Return what answers as ``state`` says, each upstream at ``http://<name>``; what it lacks is 404.
+
+    ``words`` may grow, they are filled in when a request comes; the requests go to ``heard``.
+    """
     router = respx.Router(assert_all_called=False)
-    for service, answer in state.get("services", {}).items():
-        _route(router, name_of(service), {"GET /health": answer} if answer != "down" else answer)
-    for name in ("gateway", "metrics"):
-        _route(router, name, state.get(name) or {})
+    for host, answers in _by_host(state).items():
+        if answers == "down":
+            router.route(host=host).mock(side_effect=httpx.ConnectError("refused"))
+        else:
+            known = {} if answers == "not configured" else answers
+            router.route(host=host).mock(side_effect=Upstream(known, words, heard))
     return router
 
 
-def _route(router: respx.Router, host: str, answers: Any) -> None:
-    if answers == "down":
-        router.route(host=host).mock(side_effect=httpx.ConnectError("refused"))
-        return
-    for line, answer in answers.items() if answers != "not configured" else ():
-        method, path = line.split(" ")
-        router.route(method=method, host=host, path=path).mock(return_value=_answer(answer))
-    router.route(host=host).mock(return_value=httpx.Response(404, text="Not Found"))
+class Upstream:
+    """Gives one upstream's answers, which are by the names that requests have; of a list one after the other."""
+
+    def __init__(self, answers: Mapping[str, Any], words: Mapping[str, str], heard: list[httpx.Request]) -> None:
+        self._answers = answers
+        self._words = words
+        self._heard = heard
+        self._given: Counter[str] = Counter()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Raise httpx.ReadTimeout where it hangs and httpx.ReadError where it drops the connection."""
+        self._heard.append(request)
+        answers = written_out(self._answers, self._words)
+        name = next((name for name in reversed(names_of_request(request)) if name in answers), None)
+        if name is None:
+            return httpx.Response(404, text="Not Found")
+        answer = answers[name]
+        if isinstance(answer, list):
+            answer = answer[min(self._given[name], len(answer) - 1)]
+            self._given[name] += 1
+        return _answer(answer)
 
 
 def _answer(given: Mapping[str, Any]) -> httpx.Response:
     if "capture" in given:
         return captured(given["capture"])
+    if "sse" in given:
+        return _streamed(given)
+    _break_off(given)
     fields: dict[str, Any] = {"json": given["body"]} if "body" in given else {"text": given.get("text", "")}
     return httpx.Response(given.get("status", 200), headers=given.get("headers"), **fields)
+
+
+def _streamed(given: Mapping[str, Any]) -> httpx.Response:
+    async def stream() -> AsyncIterator[bytes]:
+        for piece in given["sse"]:
+            yield b"data: %b\n\n" % json.dumps({"choices": [{"delta": {"content": piece}}]}).encode()
+        _break_off(given)
+        yield b"data: [DONE]\n\n"
+
+    return httpx.Response(200, headers={"Content-Type": "text/event-stream"}, content=stream())
+
+
+def _break_off(given: Mapping[str, Any]) -> None:
+    if given.get("hang"):
+        raise httpx.ReadTimeout("hangs")
+    if given.get("drop"):
+        raise httpx.ReadError("dropped")
 
 
 def captured(name: str) -> httpx.Response:
@@ -67,38 +111,3 @@ def captured(name: str) -> httpx.Response:
     kept = [line.split(": ", 1) for line in fields]
     headers = [(key, value) for key, value in kept if key.lower() not in {"content-length", "transfer-encoding"}]
     return httpx.Response(int(status.split()[0]), headers=headers, content=body.strip().encode())
-
-
-@asynccontextmanager
-async def on_sockets(state: Mapping[str, Any]) -> AsyncIterator[dict[str, str]]:
-    """Serve the upstreams on ports of their own; yield their URLs: nobody is at those that are down."""
-    router = router_of(state)
-    listeners = {name: Listener(_app(router, name), "127.0.0.1", 0) for name in names_of(state)}
-    with refusing() as nobody:
-        for name, listener in listeners.items():
-            if not is_down(state, name):
-                await listener.open()
-        try:
-            yield {name: nobody if is_down(state, name) else each.url for name, each in listeners.items()}
-        finally:
-            for listener in listeners.values():
-                await listener.close()
-
-
-@contextmanager
-def refusing() -> Iterator[str]:
-    """Yield an address that refuses connections for as long as it is held."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{held.getsockname()[1]}"
-
-
-def _app(router: respx.Router, host: str) -> Any:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        message = await receive()
-        request = httpx.Request(scope["method"], f"http://{host}{scope['path']}", content=message.get("body", b""))
-        answer = await router.async_handler(request)
-        await send({"type": "http.response.start", "status": answer.status_code, "headers": answer.headers.raw})
-        await send({"type": "http.response.body", "body": answer.content})
-
-    return app
