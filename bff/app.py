@@ -13,9 +13,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from bff.auth.clerk import ClerkTokens
+from bff.auth.cookies import CookieDoor
 from bff.auth.credentials import CredentialReader
 from bff.auth.doors import AdminDoor, Door, OpenDoor, SessionDoor
 from bff.auth.identities import Identities
+from bff.auth.members import MemberDoor
 from bff.auth.nextauth import NextAuthSessions
 from bff.auth.sessions import Sessions
 from bff.cache.answers import Answers
@@ -88,6 +91,8 @@ class Gateway:
             Access.SESSION: SessionDoor(sessions),
             Access.OWNER: SessionDoor(sessions, status=403),
             Access.ADMIN: AdminDoor(sessions),
+            Access.MEMBER: MemberDoor(_clerk(settings, self.clients), ttl=settings.auth.identity_ttl),
+            Access.CODEX: CookieDoor(),
         }
         quotas = Quotas(settings.limits)
         tools = Tools(self.clients, self._answers, quotas, self._repeats, settings.server.max_body_bytes)
@@ -127,6 +132,13 @@ def kept_as_configured(plans: Iterable[Plan[Any]], settings: Settings) -> list[P
 def _nextauth(settings: Settings) -> NextAuthSessions | None:
     secret = settings.auth.nextauth_secret
     return None if secret is None else NextAuthSessions(secret.get_secret_value())
+
+
+def _clerk(settings: Settings, clients: Clients) -> ClerkTokens | None:
+    clerk = settings.upstreams.clerk
+    return (
+        None if clerk.issuer is None else ClerkTokens(clients.clerk_keys, clerk.issuer, clerk.authorized_parties)
+    )
 
 
 def _cors(origins: Sequence[str]) -> list[Middleware]:

@@ -6,11 +6,14 @@ from typing import Self
 import httpx
 from pydantic import SecretStr
 
-from bff.settings import HttpUpstream, Settings
+from bff.memberships import Memberships
+from bff.settings import HttpPolicy, HttpUpstream, Settings, address_of
 from bff.settings import UserStore as UserStoreSettings
 from bff.vault import Vault
 from upstreams.backend import Backend
 from upstreams.chat import Chat
+from upstreams.clerk import ClerkApi, ClerkKeys
+from upstreams.codex import Codex
 from upstreams.deployment import Deployment
 from upstreams.gateway import Gateway, GatewayDirectory, RefusedTokens
 from upstreams.metrics import Metrics
@@ -29,7 +32,7 @@ _ABANDONED_MARGIN_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """``vault`` is None without an encryption key; a deployment older than ``abandoned_after`` seconds has failed."""
+    """``vault`` is None without an encryption key. Deployments older than ``abandoned_after`` seconds failed."""
 
     user_store: UserStore
     gateway: Gateway
@@ -39,6 +42,9 @@ class Clients:
     metrics: Metrics
     backend: Backend
     services: Services
+    codex: Codex
+    clerk_keys: ClerkKeys
+    memberships: Memberships
     vault: Vault | None
     abandoned_after: float
     transport: httpx.AsyncBaseTransport
@@ -51,7 +57,7 @@ class Clients:
         at = up.gateway.address
         key = settings.auth.encryption_key_bytes
 
-        def pipe(name: str, upstream: HttpUpstream) -> Pipe:
+        def pipe(name: str, upstream: HttpPolicy) -> Pipe:
             return Pipe(name, upstream.policy, transport)
 
         def patient(name: str, upstream: HttpUpstream, deadline: float) -> Pipe:
@@ -82,12 +88,18 @@ class Clients:
                 Pipe("services", _PROBES, transport),
                 [Service.parse(each.name, each.url) for each in settings.monitored_services],
             ),
+            codex=Codex(pipe("codex", up.codex), up.codex.address),
+            clerk_keys=ClerkKeys(pipe("clerk", up.clerk), address_of(up.clerk.jwks_url)),
+            memberships=Memberships(
+                ClerkApi(pipe("clerk", up.clerk), address_of(up.clerk.api_url), _reveal(up.clerk.secret_key))
+            ),
             vault=None if key is None else Vault([key]),
             abandoned_after=up.gateway.deploy_deadline + _ABANDONED_MARGIN_SECONDS,
             transport=transport,
         )
 
     async def close(self) -> None:
+        await self.memberships.close()
         await self.transport.aclose()
         await self.user_store.close()
 

@@ -1,4 +1,4 @@
-"""Idempotency keys: a repeat of a request gets the first one's answer (draft-ietf-httpapi-idempotency-key-header)."""
+"""Idempotency keys: a repeat of a request gets the first answer (draft-ietf-httpapi-idempotency-key-header)."""
 
 import asyncio
 import re

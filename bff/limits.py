@@ -5,7 +5,6 @@ a weighted counter it knows to the second when the next request is taken. The pa
 asynchronous memory storage has no bound, and sweeps every key after every request in a task of its own.
 """
 
-import math
 from collections import deque
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network, ip_address
@@ -52,7 +51,7 @@ class Verdict:
 
 
 class RateLimits:
-    """Counts in this process. When too many ask, those that asked longest ago are forgotten, which forgives them."""
+    """Counts in this process. When too many ask, who asked longest ago is forgotten, and so forgiven."""
 
     def __init__(self, max_who: int = _MAX_WHO) -> None:
         self._max_who = max_who
@@ -63,13 +62,13 @@ class RateLimits:
         now = monotonic()
         taken = self._of(limit)
         times = taken.get(who) or deque()
-        while times and times[0] + limit.seconds <= now:
+        while times and now - times[0] >= limit.seconds:
             times.popleft()
         allowed = len(times) < limit.requests
         if allowed:
             times.append(now)
             taken[who] = times
-        return Verdict(limit, allowed, limit.requests - len(times), math.ceil(times[0] + limit.seconds - now))
+        return Verdict(limit, allowed, limit.requests - len(times), limit.seconds - int(now - times[0]))
 
     def _of(self, limit: Limit) -> TTLCache[str, deque[float]]:
         if limit not in self._taken:

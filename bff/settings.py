@@ -1,7 +1,6 @@
 """The configuration: ``config.yaml``, and the environment over it. Every key, its type and its default."""
 
 import base64
-import base64
 import json
 import re
 from dataclasses import replace
@@ -15,9 +14,6 @@ from upstreams.services import Service
 from upstreams.user_store.address import parse
 
 ENV_PREFIX = "BFF_"
-
-_URL_SAFE = str.maketrans("+/", "-_")
-KEY_BYTES = 32
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 KeepSeconds = Annotated[float, Field(ge=0, le=7 * 86400)]
@@ -62,20 +58,6 @@ def _header_text(secret: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
-def _key_bytes(secret: SecretStr) -> bytes:
-    text = secret.get_secret_value().strip().replace("-", "+").replace("_", "/")
-    return base64.b64decode(text, validate=True)
-
-
-def _encryption_key(secret: SecretStr) -> SecretStr:
-    try:
-        if len(_key_bytes(secret)) == KEY_BYTES:
-            return secret
-    except ValueError:
-        pass
-    raise ValueError(f"base64 of {KEY_BYTES} bytes") from None
-
-
 def _url_safe_key(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value().strip()
     if not re.fullmatch(r"[A-Za-z0-9+/_-]{43}=?", text):
@@ -113,13 +95,9 @@ class Auth(Section):
     identity_ttl: Annotated[float, Field(ge=0, le=3600)] = 10
     identity_stale: Annotated[float, Field(ge=0, le=86400)] = 300
     allowed_origins: list[Annotated[str, AfterValidator(_origin)]] = []
-    encryption_key: Annotated[Secret, AfterValidator(_encryption_key)] | None = None
+    encryption_key: EncryptionKey | None = None
     session_cookies: list[str] = ["__Secure-agentbot.session-token", "agentbot-session"]
     nextauth_cookies: list[str] = ["__Secure-next-auth.session-token", "next-auth.session-token"]
-
-    @property
-    def encryption_key_bytes(self) -> bytes | None:
-        return None if self.encryption_key is None else _key_bytes(self.encryption_key)
 
     _lists = field_validator(
         "admin_emails", "allowed_origins", "session_cookies", "nextauth_cookies", mode="before"
@@ -140,7 +118,6 @@ class Cache(Section):
 
 class Limits(Section):
     provision_per_minute: Annotated[int, Field(ge=1)] = 5
-    chat_per_minute: Annotated[int, Field(ge=1)] = 30
     chat_per_minute: Annotated[int, Field(ge=1)] = 30
 
 
@@ -175,37 +152,20 @@ class UserStore(Section):
         return url
 
 
-class HttpUpstream(Section):
-    """What every HTTP upstream takes. ``url`` null: disabled, its sources count as down."""
+class HttpPolicy(Section):
+    """How patient the gateway is with one HTTP upstream."""
 
-    url: str | None = None
     timeout: Seconds = 1.5
     deadline: Seconds | None = None
     retries: Annotated[int, Field(ge=0, le=5)] = 1
     max_concurrency: Annotated[int, Field(ge=1)] = 64
     breaker: Breaker = Breaker()
 
-    @field_validator("url")
-    @classmethod
-    def _plain_http(cls, url: str | None) -> str | None:
-        return url if url is None else Address.parse(url).base
-
-    @property
-    def address(self) -> Address | None:
-        return None if self.url is None else Address.parse(self.url)
-
     @property
     def policy(self) -> Policy:
-        return self._policy(self.timeout, self.deadline or self.timeout + 0.3)
-
-    def patient(self, deadline: float) -> Policy:
-        """Return the policy of calls that may take until ``deadline`` seconds."""
-        return self._policy(deadline, deadline)
-
-    def _policy(self, timeout: float, deadline: float) -> Policy:
         return Policy(
-            timeout=timeout,
-            deadline=deadline,
+            timeout=self.timeout,
+            deadline=self.deadline or self.timeout + 0.3,
             retries=self.retries,
             max_concurrency=self.max_concurrency,
             failures=self.breaker.failures,
@@ -217,12 +177,32 @@ class HttpUpstream(Section):
         return replace(self.policy, timeout=deadline, deadline=deadline, retries=0)
 
 
+def _plain_http(url: str) -> str:
+    return Address.parse(url).base
+
+
+HttpUrl = Annotated[str, AfterValidator(_plain_http)]
+
+
+def address_of(url: str | None) -> Address | None:
+    """Return the address that a checked ``url`` names, None for none."""
+    return None if url is None else Address.parse(url)
+
+
+class HttpUpstream(HttpPolicy):
+    """An upstream at one URL. ``url`` null: disabled, its sources count as down."""
+
+    url: HttpUrl | None = None
+
+    @property
+    def address(self) -> Address | None:
+        return address_of(self.url)
+
+
 class Gateway(HttpUpstream):
     token: HeaderSecret | None = None
     internal_key: HeaderSecret | None = None
-    deploy_deadline: Seconds = 30
-    chat_deadline: Seconds = 60
-    deploy_deadline: Seconds = 25
+    deploy_deadline: Seconds = 27
     chat_deadline: Seconds = 60
     allowed_hosts: list[Annotated[str, AfterValidator(_host_pattern)]] = []
 
@@ -234,14 +214,18 @@ class KeyedUpstream(HttpUpstream):
 
 
 class Backend(KeyedUpstream):
+    """``signing_secret`` keys the signature of who is acting; null: the API key does."""
+
     provision_deadline: Seconds = 30
     signing_secret: Secret | None = None
 
 
-class Clerk(Section):
-    jwks_url: str | None = None
-    issuer: str | None = None
-    api_url: str | None = None
+class Clerk(HttpPolicy):
+    """``authorized_parties`` empty: a token may be any party's."""
+
+    jwks_url: HttpUrl | None = None
+    issuer: Annotated[str, Field(min_length=1)] | None = None
+    api_url: HttpUrl | None = None
     secret_key: HeaderSecret | None = None
     authorized_parties: list[str] = []
 

@@ -21,7 +21,7 @@ JWKS = "/.well-known/jwks.json"
 MEMBERSHIPS = f"/v1/organizations/{ORGANIZATION}/memberships"
 
 MOST_AT_ONCE = 500
-TOKEN_SECONDS = 3600.0
+TOKEN_SECONDS = 3600
 
 _DEPARTMENTS = ("engineering", "sales", "support")
 # Clerk names its own kind of token in the header; no other library knows the field.

@@ -5,11 +5,11 @@ import hashlib
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 
-from bff.cache.generations import Generation, Generations
+from bff.cache.generations import Generations
 from bff.cache.keys import answer_key
 from bff.cache.single_flight import SingleFlight
 from bff.cache.store import Entry, Store
@@ -46,6 +46,15 @@ class Answered:
     failure: UpstreamFailure | None = None
 
 
+class _Wanted(NamedTuple):
+    """An answer to be made from what is asked not before ``since`` (seconds of the monotonic clock)."""
+
+    plan: Plan[Any]
+    ask: Ask[Any]
+    key: Hashable
+    since: float
+
+
 class Answers:
     def __init__(self, sources: Sources, store: Store) -> None:
         self._sources = sources
@@ -53,14 +62,14 @@ class Answers:
         self._generations = Generations()
         self._flights: SingleFlight[Entry] = SingleFlight()
 
-    def changed(self, plans: Iterable[str], user_id: str) -> None:
-        """Have these plans' answers to the user made anew from here on, also those being made right now."""
+    def changed(self, plans: Iterable[str], caller: Caller) -> None:
+        """Have these plans' answers to the caller made anew from here on, also those being made right now."""
         for plan in plans:
-            self._generations.begin(plan, user_id)
+            self._generations.begin(plan, caller.owner)
 
     def fresh(self, plan: Plan[Any], caller: Caller, query: Query) -> Entry | None:
         """Return the kept answer if it is fresh."""
-        generation = self._generations.current(plan.name, caller.user_id)
+        generation = self._generations.current(plan.name, caller.owner)
         kept = self._store.get(answer_key(plan, caller, query, generation.number))
         return kept if kept is not None and monotonic() < kept.fresh_until else None
 
@@ -71,20 +80,19 @@ class Answers:
         UpstreamFailure when a required source failed and no copy may be served, and Refused when the question
         has a documented refusal for an answer.
         """
-        generation = self._generations.current(plan.name, ask.caller.user_id)
+        generation = self._generations.current(plan.name, ask.caller.owner)
         key = answer_key(plan, ask.caller, ask.query, generation.number)
+        wanted = _Wanted(plan, ask, key, generation.since)
         kept = self._store.get(key)
         if kept is not None and not bypass:
             now = monotonic()
             if now < kept.fresh_until:
                 return Answered(kept, State.HIT)
             if now < kept.stale_until:
-                self._refresh(key, generation, plan, ask, kept)
+                self._refresh(wanted, kept)
                 return Answered(kept, State.STALE)
         # Whoever wants it anew must not be given what a fan-out took from kept sources.
-        flight, leads = self._flights.join(
-            (key, bypass), lambda: self._make(key, generation, plan, ask, expires, anew=bypass)
-        )
+        flight, leads = self._flights.join((key, bypass), lambda: self._make(wanted, expires, anew=bypass))
         try:
             entry = await _landing(flight, plan, expires)
         except UpstreamFailure as failure:
@@ -95,37 +103,36 @@ class Answers:
             return Answered(entry, State.BYPASS)
         return Answered(entry, State.MISS if leads else State.COLLAPSED)
 
-    def _refresh(self, key: Hashable, generation: Generation, plan: Plan[Any], ask: Ask[Any], kept: Entry) -> None:
+    def _refresh(self, wanted: _Wanted, kept: Entry) -> None:
         now = monotonic()
         if now < kept.retry_at:
             return
         kept.retry_at = now + _REFRESH_PAUSE_SECONDS
-        expires = asyncio.get_running_loop().time() + plan.deadline
-        self._flights.join((key, False), lambda: self._make(key, generation, plan, ask, expires, anew=False))
+        expires = asyncio.get_running_loop().time() + wanted.plan.deadline
+        self._flights.join((wanted.key, False), lambda: self._make(wanted, expires, anew=False))
 
-    async def _make(
-        self,
-        key: Hashable,
-        generation: Generation,
-        plan: Plan[Any],
-        ask: Ask[Any],
-        expires: float,
-        *,
-        anew: bool,
-    ) -> Entry:
+    async def _make(self, wanted: _Wanted, expires: float, *, anew: bool) -> Entry:
+        try:
+            entry = await self._gathered(wanted, expires, anew=anew)
+        except Refused as refused:
+            self.changed(refused.revokes, wanted.ask.caller)
+            raise
+        kept = self._store.get(wanted.key)
+        if kept is None or kept.asked_at <= entry.asked_at:  # else one that was asked for later is there already
+            self._store.put(wanted.key, entry)
+        return entry
+
+    async def _gathered(self, wanted: _Wanted, expires: float, *, anew: bool) -> Entry:
         started = monotonic()
+        plan, ask = wanted.plan, wanted.ask
         if plan.subject is not None:
             ask = replace(ask, subject=await self._sources.subject(plan.subject, ask, expires))
         fan_out = FanOut(
-            plan, ask, lambda source, ask: self._sources.fetch(source, ask, since=generation.since, anew=anew)
+            plan, ask, lambda source, ask: self._sources.fetch(source, ask, since=wanted.since, anew=anew)
         )
         got = await fan_out.gather(expires)
         timing = _timing(fan_out, monotonic() - started)
-        entry = _entry(plan, _merged(plan, ask, got), got, asked_at=started, timing=timing)
-        kept = self._store.get(key)
-        if kept is None or kept.asked_at <= started:  # else one that was asked for later is there already
-            self._store.put(key, entry)
-        return entry
+        return _entry(plan, _merged(plan, ask, got), got, asked_at=started, timing=timing)
 
     async def close(self) -> None:
         await self._flights.close()

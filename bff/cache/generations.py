@@ -9,6 +9,8 @@ from bff.clock import monotonic
 
 _MAX_GENERATIONS: Final = 100_000
 
+Owner = tuple[str, ...]
+
 
 class Generation(NamedTuple):
     """``since`` is when it began, in seconds of the monotonic clock; what was asked before it does not count."""
@@ -22,17 +24,17 @@ class Generations:
 
     def __init__(self) -> None:
         self._numbers = count()
-        self._current: LRUCache[tuple[str, str], Generation] = LRUCache(_MAX_GENERATIONS)
+        self._current: LRUCache[tuple[str, Owner], Generation] = LRUCache(_MAX_GENERATIONS)
 
-    def current(self, plan: str, user_id: str) -> Generation:
-        """Return the generation of the answers of ``plan`` to the user."""
-        generation = self._current.get((plan, user_id))
-        return generation or self._begin(plan, user_id, since=0.0)
+    def current(self, plan: str, owner: Owner) -> Generation:
+        """Return the generation of the answers of ``plan`` to ``owner``."""
+        generation = self._current.get((plan, owner))
+        return generation or self._begin(plan, owner, since=0.0)
 
-    def begin(self, plan: str, user_id: str) -> None:
-        """Let the user's answers of ``plan`` be made anew from here on."""
-        self._begin(plan, user_id, since=monotonic())
+    def begin(self, plan: str, owner: Owner) -> None:
+        """Let the owner's answers of ``plan`` be made anew from here on."""
+        self._begin(plan, owner, since=monotonic())
 
-    def _begin(self, plan: str, user_id: str, *, since: float) -> Generation:
-        generation = self._current[plan, user_id] = Generation(next(self._numbers), since)
+    def _begin(self, plan: str, owner: Owner, *, since: float) -> Generation:
+        generation = self._current[plan, owner] = Generation(next(self._numbers), since)
         return generation

@@ -15,7 +15,7 @@ def answer_key(plan: Plan[Any], caller: Caller, query: Query, generation: int = 
     """
     if plan.shared_by is not Scope.USER:
         return (plan.name, plan.version, plan.shared_by.value, None, query)
-    return (plan.name, plan.version, plan.shared_by.value, caller.user_id, query, generation)
+    return (plan.name, plan.version, plan.shared_by.value, caller.owner, query, generation)
 
 
 def source_key(upstream: str, shared_by: str) -> tuple[object, ...]:
@@ -34,6 +34,6 @@ def credential_key(kind: str, token: str) -> bytes:
 
 
 def idempotency_key(scope: tuple[str, ...], key: str) -> bytes:
-    """Return what stands for a client's key within ``scope``. Each part is told with its length, so none runs on."""
+    """Return what stands for a client's key within ``scope``; each part with its length, so that none runs on."""
     parts = [part.encode() for part in (*scope, key)]
     return hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in parts])).digest()

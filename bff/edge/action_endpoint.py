@@ -27,7 +27,7 @@ from bff.idempotency import Idempotency, KeyReused, valid_key
 from bff.plans.action import AnyAction, Order, Tell
 from bff.plans.operation import Ask, Caller, Refused
 from contracts import problem
-from upstreams.failure import UpstreamFailure
+from upstreams.failure import Reason, UpstreamFailure
 
 _log: Final = structlog.get_logger("bff.actions")
 
@@ -105,6 +105,8 @@ class ActionEndpoint:
         action = self._chosen(document, query)
         allowance = await self._tools.quotas.take(action.quota, caller, scope)
         ask = Ask(caller, action.query.parse(query), utc_now())
+        if action.permit is not None:
+            action.permit(caller, ask.query)
         if action.subject is not None:
             ask = replace(ask, subject=await action.subject.of(self._tools.clients, ask))
         order = Order(ask.caller, ask.query, ask.now, ask.subject, body=_validated(action, document))
@@ -158,14 +160,18 @@ class ActionEndpoint:
             return _Done(refused_answer(refused, action.shape), lasting=False)
         except UpstreamFailure as failure:
             exchange.failure = str(failure)
-            return _Done(failed_write(action, failure), lasting=failure.unsafe)
+            return _Done(failed_write(action, failure), lasting=_was_tried(failure))
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets the documented shape
             _log.exception("unexpected", request_id=exchange.request_id.decode(), operation=action.name)
             return _Done(error_answer(500, "Internal server error", shape=action.shape), lasting=True)
         finally:
-            self._tools.answers.changed(action.changes, ready.order.caller.user_id)
+            self._tools.answers.changed(action.changes, ready.order.caller)
         body = document.model_dump_json().encode()
         return _Done(Answer(action.status, body, [JSON, NO_STORE, *ready.allowance]), lasting=True)
+
+
+def _was_tried(failure: UpstreamFailure) -> bool:
+    return failure.unsafe and failure.reason is not Reason.RATE_LIMITED
 
 
 def _is_text(named: object) -> bool:

@@ -30,6 +30,7 @@ class PlanEndpoint:
         self._plan = plan
         self._door = door
         self._answers = answers
+        self._permit = plan.permit or _permit_all
         self._cache_control = (b"cache-control", _cache_control(plan))
         self._fallback_body = plan.fallback.model_dump_json().encode() if plan.fallback else None
         self._query = lru_cache(maxsize=256)(self._parse)
@@ -39,10 +40,20 @@ class PlanEndpoint:
         caller = self._door.known(exchange.headers)
         if caller is None:
             return None
+        query = self._query(bounded(query_string))
+        if not self._permits(caller, query):
+            return None
         exchange.operation = self._plan.name
         exchange.user = caller.log_id
         exchange.cache = State.HIT.value
-        return self._answers.fresh(self._plan, caller, self._query(bounded(query_string)))
+        return self._answers.fresh(self._plan, caller, query)
+
+    def _permits(self, caller: Caller, query: Any) -> bool:
+        try:
+            self._permit(caller, query)
+        except Refused:
+            return False
+        return True
 
     def fixed_headers(self, entry: Entry, degraded: str | None) -> Headers:
         """Return the headers that depend on nothing but the copy and what it had to do without."""
@@ -78,6 +89,7 @@ class PlanEndpoint:
         ask = Ask(caller, self._query_of(scope), utc_now())
         anew = wants_anew(exchange.headers)
         try:
+            self._permit(caller, ask.query)
             answered = await self._answers.answer(self._plan, ask, expires=expires, bypass=anew)
         except Refused as refused:
             return refused_answer(refused, self._plan.shape)
@@ -132,6 +144,10 @@ class PlanEndpoint:
 
 
 _FROM_CACHE = frozenset({State.HIT, State.STALE, State.STALE_ON_ERROR})
+
+
+def _permit_all(_caller: Caller, _query: Any) -> None:
+    """Return: most operations may be asked anything by whoever is let in."""
 
 
 def bounded(query_string: bytes) -> bytes:

@@ -16,6 +16,7 @@ from bff.endpoints.agent_status import AGENT_HEALTH, CREDENTIAL_LIST, ENDPOINT_L
 from bff.endpoints.agent_verification import GET_VERIFICATION, UNVERIFY, VERIFY
 from bff.endpoints.channel_provision import PROVISION_CHANNELS
 from bff.endpoints.chat import MESSAGES, SEND
+from bff.endpoints.codex import MODELS, OVERVIEW
 from bff.endpoints.dashboard_analytics import ANALYTICS
 from bff.endpoints.dashboard_bootstrap import BOOTSTRAP
 from bff.endpoints.dashboard_cost import COST
@@ -25,6 +26,7 @@ from bff.endpoints.dashboard_stats import STATS
 from bff.endpoints.deprecated import GONE
 from bff.endpoints.instance_lifecycle import LIFECYCLE
 from bff.endpoints.instances import DETAILS, GATEWAY_TOKEN, STATISTICS
+from bff.endpoints.member_stats import GET_STATS as MEMBER_STATS
 from bff.plans import AnyAction, Plan
 
 __all__ = ["ACTIONS", "GONE", "PLANS"]
@@ -44,7 +46,9 @@ INTERACTION: Final = (
     MESSAGES,
 )
 
-PLANS: Final[tuple[Plan[Any], ...]] = DASHBOARD + AGENTS + INSTANCES + INTERACTION
+PLANS: Final[tuple[Plan[Any], ...]] = (
+    DASHBOARD + AGENTS + INSTANCES + INTERACTION + (MEMBER_STATS, OVERVIEW, MODELS)
+)
 
 ACTIONS: Final[tuple[AnyAction, ...]] = (
     PROVISION,

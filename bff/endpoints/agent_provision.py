@@ -17,7 +17,7 @@ from bff.plans import Access, Action, NoQuery, Order, Refused
 from contracts import iso_milliseconds, provisioning
 from contracts.provisioning import ProvisionAgentBody
 from upstreams.deployment import DeployOrder
-from upstreams.failure import UpstreamFailure
+from upstreams.failure import Reason, UpstreamFailure
 from upstreams.user_store import NewAgent, Standing
 
 _log: Final = structlog.get_logger("bff.provision")
@@ -43,10 +43,7 @@ async def provision(up: Clients, order: Order[NoQuery, ProvisionAgentBody]) -> p
         await _give_up(up, order, agent)
         raise
     url = up.deployment.websocket_url(agent.user_id)
-    if not await up.user_store.finish_agent(
-        agent.id, agent.user_id, status="running", websocket_url=url, now=order.now
-    ):
-        raise Refused(500, "Failed to provision agent")  # given up meanwhile: its place may be taken
+    await _finish(up, order, agent, url)
     return provisioning.ProvisionAnswer(
         agent=provisioning.ProvisionedAgent(
             id=agent.id,
@@ -89,6 +86,20 @@ async def _reserve(
             fields={"current": taken, "limit": limit},
             retry_after=_LIMIT_RETRY_SECONDS,
         )
+
+
+async def _finish(
+    up: Clients, order: Order[NoQuery, ProvisionAgentBody], agent: NewAgent, url: str | None
+) -> None:
+    """Have the agent run. What fails here fails after the deployment, so that nothing of it may be repeated."""
+    try:
+        in_time = await up.user_store.finish_agent(
+            agent.id, agent.user_id, status="running", websocket_url=url, now=order.now
+        )
+    except UpstreamFailure as failure:
+        raise UpstreamFailure(failure.upstream, failure.reason, unsafe=True) from failure
+    if not in_time:  # given up meanwhile: its place may be taken
+        raise UpstreamFailure("gateway", Reason.TIMEOUT, unsafe=True)
 
 
 async def _give_up(up: Clients, order: Order[NoQuery, ProvisionAgentBody], agent: NewAgent) -> None:

@@ -1,13 +1,13 @@
 """The conversations of a user's agent (document 004, "List sessions", "Get session", "Memory")."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Self
 
 from bff.clients import Clients
 from bff.endpoints.agent_status import PATH
 from bff.figures import conversations
 from bff.figures.conversations import key_of, session_conversation, session_id, visible
-from bff.figures.messages import moment_of
+from bff.figures.messages import moment_of, spoken
 from bff.plans import Access, Ask, Got, NoQuery, Plan, Refused, required
 from contracts import interaction
 from upstreams.failure import UpstreamFailure
@@ -17,7 +17,6 @@ _MAX_ID_CHARS: Final = 200
 _MAX_MESSAGES: Final = 1000
 _MEMORY_MESSAGES: Final = 10
 _MEMORY_CHARS: Final = 100
-_SPEAKERS: Final = frozenset({"user", "assistant"})
 
 
 class SessionQuery(NamedTuple):
@@ -76,7 +75,8 @@ async def _memory(up: Clients, ask: Ask[NoQuery]) -> tuple[Message, ...]:
     sessions = await own_sessions(up, ask)
     if not sessions:
         return ()
-    return await up.sessions.history(ask.caller.account, sessions[0].key, _MAX_MESSAGES)
+    [newest] = await up.sessions.histories(ask.caller.account, [sessions[0].key], _MAX_MESSAGES)
+    return newest
 
 
 SESSIONS = required("sessions", own_sessions)
@@ -91,7 +91,7 @@ def sessions(ask: Ask[NoQuery], got: Got) -> interaction.SessionList:
 
 def session(_ask: Ask[SessionQuery], got: Got) -> interaction.SessionAnswer:
     found = got[SESSION]
-    said = _said(found.messages)
+    said = spoken(found.messages)
     summary = found.summary
     return interaction.SessionAnswer(
         session=interaction.SessionDetail(
@@ -113,17 +113,12 @@ def session(_ask: Ask[SessionQuery], got: Got) -> interaction.SessionAnswer:
 
 
 def memory(_ask: Ask[NoQuery], got: Got) -> interaction.Memory:
-    messages = got[MEMORY]
-    last = _said(messages)[-_MEMORY_MESSAGES:]
+    last = spoken(got[MEMORY])[-_MEMORY_MESSAGES:]
     return interaction.Memory(
         memory=[
             interaction.MemoryMessage(role=message.role, content=message.text[:_MEMORY_CHARS]) for message in last
         ]
     )
-
-
-def _said(messages: Sequence[Message]) -> list[Message]:
-    return [message for message in messages if message.role in _SPEAKERS]
 
 
 SESSION_LIST = Plan(

@@ -73,10 +73,10 @@ ENABLED = optional(
 CREDENTIALS = required("user_store", lambda up, ask: up.user_store.credentials(ask.caller.user_id))
 
 
-def health(_ask: Ask[NoQuery], got: Got) -> interaction.AgentHealth:
+def health(ask: Ask[NoQuery], got: Got) -> interaction.AgentHealth:
     sessions, instance = got[SESSIONS], got[INSTANCE]
     return interaction.AgentHealth(
-        status=_status(got.failure(GATEWAY)),
+        status=_status(ask, got.failure(GATEWAY)),
         version=AGENTBOT_VERSION,
         api_version=API_VERSION,
         uptime=int(got[UPTIME]),
@@ -87,10 +87,13 @@ def health(_ask: Ask[NoQuery], got: Got) -> interaction.AgentHealth:
     )
 
 
-def _status(failure: UpstreamFailure | None) -> Literal["running", "stopped", "error", "unknown"]:
+def _status(
+    ask: Ask[NoQuery], failure: UpstreamFailure | None
+) -> Literal["running", "stopped", "error", "unknown"]:
     if failure is None:
         return "running"
-    if failure.reason in _NOT_ASKED:
+    store_failed = isinstance(ask.caller.found, UpstreamFailure)  # and so nobody knows which gateway it is
+    if store_failed or failure.reason in _NOT_ASKED:
         return "unknown"
     return "stopped" if failure.reason in _STOPPED else "error"
 

@@ -12,7 +12,9 @@ _FAILED: Final = (502, "Provisioning service unavailable")
 
 
 async def provision_channels(up: Clients, order: Order[NoQuery, ChannelsBody]) -> ChannelProvisioned:
-    made = await up.backend.provision(actor(order), order.body.model_dump(by_alias=True, exclude_none=True))
+    by = actor(order)
+    given: dict[str, str] = order.body.model_dump(by_alias=True, exclude_none=True)
+    made = await up.backend.provision(by, given | ({"email": by.email} if by.email else {}))
     return ChannelProvisioned(
         user_id=made.user_id,
         subdomain=made.subdomain,

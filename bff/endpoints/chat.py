@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Self
 
 from bff.clients import Clients
 from bff.figures.conversations import key_of, topic_conversation
-from bff.figures.messages import moment_of
+from bff.figures.messages import moment_of, spoken
 from bff.plans import Access, Action, Ask, Got, NoQuery, Order, Plan, Quota, required
 from contracts import interaction
 from contracts.interaction import TopicMessageBody
@@ -15,7 +15,6 @@ from upstreams.sessions import Message
 _DEFAULT_TOPIC: Final = "general"
 _MAX_TOPIC_CHARS: Final = 100
 _MAX_MESSAGES: Final = 200
-_SPEAKERS: Final = frozenset({"user", "assistant"})
 
 PER_USER: Final = Quota("chat_per_minute", by="user")
 # What is said becomes a conversation of the user's gateway, which analytics count.
@@ -61,7 +60,6 @@ HISTORY = required("sessions", _said)
 
 
 def history(ask: Ask[TopicQuery], got: Got) -> interaction.ChatHistory:
-    said = got[HISTORY]
     listed = [
         interaction.ChatMessage(
             id=f"msg-{number}",
@@ -70,8 +68,7 @@ def history(ask: Ask[TopicQuery], got: Got) -> interaction.ChatHistory:
             topic=ask.query.topic,
             timestamp=moment_of(message),
         )
-        for number, message in enumerate(said)
-        if message.role in _SPEAKERS
+        for number, message in enumerate(spoken(got[HISTORY]))
     ]
     return interaction.ChatHistory(messages=listed, count=len(listed))
 

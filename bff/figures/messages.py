@@ -42,14 +42,18 @@ def _agent_in(key: str) -> str | None:
     return rest.partition(":")[0].lower() if kind.lower() == "agent" else None
 
 
+def spoken(messages: Iterable[Message]) -> list[Message]:
+    """Return what the user and the agent said: nothing of tools, and nothing without words."""
+    return [message for message in messages if message.role in _SENDERS and message.text]
+
+
 def messages(conversations: Iterable[Conversation], agent_id: str) -> list[AgentMessage]:
     """Return all messages of people and the agent, newest first; each is numbered from the oldest one on."""
     said = [
         (moment_of(message, session), platform, message)
         for session, history in conversations
         if (platform := platform_of(session)) is not None
-        for message in history
-        if message.role in _SENDERS and message.text
+        for message in spoken(history)
     ]
     said.sort(key=lambda each: each[0])
     return [_message(number, *each, agent_id) for number, each in enumerate(said)][::-1]

@@ -19,6 +19,8 @@ class Access(Enum):
     SESSION = "session"
     OWNER = "owner"
     ADMIN = "admin"
+    MEMBER = "organization member"
+    CODEX = "codex-lb session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,29 @@ class Caller:
         if isinstance(self.found, UpstreamFailure):
             raise self.found
         return self.found
+
+    @property
+    def owner(self) -> tuple[str, ...]:
+        """Whose the caller's answers are."""
+        return (self.user_id,)
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Caller):
+    """A member of an organization, known by a Clerk token; ``is_admin`` in that organization."""
+
+    organization: str = ""
+
+    @property
+    def owner(self) -> tuple[str, ...]:
+        return (self.organization, self.user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class CookieHolder(Caller):
+    """Whoever has a cookie that only its upstream can judge; ``user_id`` is a hash of it."""
+
+    cookie: str = field(default="", repr=False)
 
 
 class Query(Protocol):
@@ -70,7 +95,10 @@ class Ask(Generic[Q_co]):
 
 
 class Refused(Exception):
-    """The question has a documented error for an answer; ``retry_after`` in seconds."""
+    """The question has a documented error for an answer; ``retry_after`` in seconds.
+
+    ``revokes`` names the plans whose kept answers the caller may no longer have.
+    """
 
     def __init__(
         self,
@@ -80,6 +108,7 @@ class Refused(Exception):
         fields: Mapping[str, object] | None = None,
         retry_after: int | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
+        revokes: tuple[str, ...] = (),
     ) -> None:
         super().__init__(f"{status} {error}")
         self.status = status
@@ -87,6 +116,7 @@ class Refused(Exception):
         self.fields = fields or {}
         self.retry_after = retry_after
         self.headers = headers
+        self.revokes = revokes
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +152,8 @@ class Operation(Generic[Q]):
 
     ``failed`` is the documented error (500) when an upstream that is needed fails, ``failed_by`` the status and
     error where the document tells upstreams apart, ``missing`` that of a JSON 404. ``shape`` writes them all.
-    ``action`` tells operations on one path apart. ``deadline`` in seconds is that of the whole of a read; each
-    part of a write has its own.
+    ``permit`` raises Refused for what this caller may not ask. ``action`` tells operations on one path apart.
+    ``deadline`` in seconds is that of the whole of a read; each part of a write has its own.
     """
 
     name: str = field(kw_only=False)
@@ -137,6 +167,7 @@ class Operation(Generic[Q]):
     missing: str | None = None
     shape: Shape = error_shape
     subject: Subject | None = None
+    permit: Callable[[Caller, Q], None] | None = None
     action: str | None = None
     deadline: float = 2.0
 

@@ -50,9 +50,11 @@ class Source(Generic[T]):
     shared: Shared | None = None
 
 
-def required(upstream: str, fetch: Callable[[Clients, Ask[Any]], Awaitable[T]]) -> Source[T]:
+def required(
+    upstream: str, fetch: Callable[[Clients, Ask[Any]], Awaitable[T]], *, shared: Shared | None = None
+) -> Source[T]:
     """Return a source without which there is no answer."""
-    return Source(upstream, fetch, required=True)
+    return Source(upstream, fetch, required=True, shared=shared)
 
 
 def optional(

@@ -74,21 +74,21 @@ async def test_at_once_is_no_way_around(limits):
     assert sum(verdict.allowed for verdict in verdicts) == 3
 
 
-@given(st.lists(st.floats(0, 40, allow_nan=False), max_size=80))
-async def test_no_span_holds_more_than_the_limit(pauses):
+@given(st.lists(st.integers(0, 160), max_size=80))
+async def test_no_span_holds_more_than_the_limit(quarters):
     times, now = [], 1000.0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bff.limits.monotonic", lambda: now)
         limits = RateLimits()
-        for pause in pauses:
-            now += pause
+        for pause in quarters:
+            now += pause / 4
             verdict = await limits.take(CHAT, "ada")
             assert 0 <= verdict.remaining < CHAT.requests
             assert 1 <= verdict.reset_seconds <= CHAT.seconds
             if verdict.allowed:
                 times.append(now)
     for first, fourth in zip(times, times[3:], strict=False):
-        assert first + CHAT.seconds <= fourth
+        assert fourth - first >= CHAT.seconds
 
 
 class TestMemory:
@@ -154,7 +154,7 @@ async def test_what_the_client_is_told(limits, clock):
         ("192.0.2.7\0", "192.0.2.7\0"),
         ("x" * 1_000_000, "x" * 64),
     ],
-    ids=repr,
+    ids=lambda text: ascii(text[:30]),
 )
 def test_who_is_counted_as_one(host, key):
     assert address_key(host) == key

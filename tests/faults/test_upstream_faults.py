@@ -11,7 +11,7 @@ from bff.endpoints import PLANS
 from bff.plans import Plan
 from demo.faults import Faults
 from tests.faults.rig import Answer, rig, until
-from upstreams import sessions
+from upstreams import gateway
 from upstreams.failure import Reason
 
 # What a promise of 50 ms may take on a machine that does other things too.
@@ -119,7 +119,7 @@ STAND_INS: dict[tuple[str, str], Stand] = {
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Probe services for 0.4 s (the 4 s are promise 1's), and soon try a refused token again."""
-    monkeypatch.setattr(sessions, "_REFUSED_SECONDS", 0.1)
+    monkeypatch.setattr(gateway, "_REFUSED_SECONDS", 0.1)
     monkeypatch.setattr(clients, "_PROBES", replace(clients._PROBES, timeout=0.4, deadline=0.4))
 
 

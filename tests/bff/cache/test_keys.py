@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 
-from bff.cache.keys import answer_key, credential_key, source_key
+from bff.cache.keys import answer_key, credential_key, idempotency_key, source_key
 from bff.endpoints import PLANS
 from bff.plans import Scope
 from contracts import Document
@@ -100,3 +100,17 @@ def test_a_credential_is_kept_as_its_hash():
     assert b"hunter2" not in key
     assert key == credential_key("opaque", "hunter2")
     assert len({key, credential_key("nextauth", "hunter2"), credential_key("opaque", "hunter3")}) == 3
+
+
+def test_clients_keys_are_told_apart_by_all_their_parts():
+    parts = [*TRICKY, "ab", "bc", "abc", "1:a", "a1:b"]
+    keys = {idempotency_key((operation, user), key) for operation in parts for user in parts for key in parts}
+    assert len(keys) == len(parts) ** 3
+    assert not keys & {idempotency_key((one,), key) for one in parts for key in parts}
+
+
+def test_a_clients_key_is_kept_as_its_hash():
+    key = idempotency_key(("agents.provision", "ada"), "hunter2")
+    assert len(key) == 32
+    assert b"hunter2" not in key
+    assert key == idempotency_key(("agents.provision", "ada"), "hunter2")

@@ -175,12 +175,12 @@ async def test_a_documents_own_shape_of_errors():
 
 async def test_whatever_came_of_it_what_it_may_have_changed_is_asked_anew():
     world = World(changes=("dashboard.data",))
-    before = world.answers._generations.current("dashboard.data", "ada").number
+    before = world.answers._generations.current("dashboard.data", ("ada",)).number
     world.trouble = failure("backend", Reason.TIMEOUT, unsafe=True)
     await world.post()
-    after = world.answers._generations.current("dashboard.data", "ada").number
+    after = world.answers._generations.current("dashboard.data", ("ada",)).number
     assert after != before
-    assert world.answers._generations.current("dashboard.data", "bob").number not in {before, after}
+    assert world.answers._generations.current("dashboard.data", ("bob",)).number not in {before, after}
 
 
 async def test_no_more_often_than_its_quota():

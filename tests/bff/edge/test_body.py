@@ -88,7 +88,9 @@ async def test_json_may_be_as_deep_as_that():
     [
         ([b"x" * (LIMIT + 1)], {}),
         ([b"x" * LIMIT, b"x"], {}),
-        ([], {"content_length": str(LIMIT + 1)}),
+        ([b"x", b"x" * LIMIT, b"x"], {"content_length": str(LIMIT + 2)}),
+        ([b"x" * LIMIT] * 5, {}),
+        ([], {"content_length": str(5 * LIMIT)}),
         ([], {"content_length": "9" * 4000}),
     ],
 )
