@@ -1,6 +1,7 @@
 """``bff check``: whether the configuration is good and everything it names answers."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from rich.table import Table
 from bff.clients import Clients
 from bff.clock import monotonic
 from bff.settings import Settings
+from upstreams.backend import Actor
+from upstreams.codex import CodexRefusal
 from upstreams.failure import Reason, UpstreamFailure
 from upstreams.services import ServiceStatus
 from upstreams.user_store import Account
@@ -51,12 +54,42 @@ async def find(settings: Settings) -> list[Finding]:
             _ask("gateway", lambda: clients.gateway.health(shared), "alive"),
             _ask("sessions", lambda: clients.sessions.list(shared), "lists conversations"),
             _ask("metrics", lambda: clients.metrics.cost(_NOBODY, 1), "reports costs"),
-            _ask("backend", clients.backend.health, "answers"),
+            _ask("chat", lambda: clients.chat.check(shared), "is on, and takes the token"),
+            _ask("backend", lambda: _backend(clients), "answers, and takes the key"),
+            _ask("codex", lambda: _codex(clients), "answers"),
+            _ask("clerk keys", lambda: clients.clerk_keys.key(_NOBODY), "come from there"),
+            _ask("clerk members", lambda: _members(clients), "answers, and takes the key"),
         )
         services = await clients.services.probe_all()
     finally:
         await clients.close()
     return [*asked, *map(_service, services)]
+
+
+async def _backend(clients: Clients) -> None:
+    await clients.backend.health()
+    try:
+        await clients.backend.agent(Actor(_NOBODY, None, is_admin=False), _NOBODY)
+    except UpstreamFailure as failure:
+        if not _knows_nobody(failure):
+            raise
+
+
+async def _codex(clients: Clients) -> None:
+    with contextlib.suppress(CodexRefusal):  # an answer too: nobody's cookie was sent
+        await clients.codex.models(_NOBODY)
+
+
+async def _members(clients: Clients) -> None:
+    try:
+        await clients.memberships.of(_NOBODY)
+    except UpstreamFailure as failure:
+        if not _knows_nobody(failure):
+            raise
+
+
+def _knows_nobody(failure: UpstreamFailure) -> bool:
+    return failure.status == 404 and failure.in_json
 
 
 async def _ask(upstream: str, ask: Callable[[], Awaitable[object]], good: str) -> Finding:
@@ -67,7 +100,7 @@ async def _ask(upstream: str, ask: Callable[[], Awaitable[object]], good: str) -
         took = (monotonic() - started) * 1000
         if failure.reason is Reason.DISABLED:
             return Finding(upstream, "disabled", "no URL is configured")
-        return Finding(upstream, "failed", str(failure).removeprefix(f"{upstream}: "), took)
+        return Finding(upstream, "failed", str(failure).partition(": ")[2], took)
     return Finding(upstream, "ok", good, (monotonic() - started) * 1000)
 
 

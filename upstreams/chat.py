@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from upstreams.completions import COMPLETION, MAX_REPLY_BYTES, MAX_STREAM_BYTES, StreamedReply
+from upstreams.failure import UpstreamFailure
 from upstreams.gateway import GatewayDirectory, RefusedTokens
 from upstreams.pipe import Address, Pipe
 from upstreams.user_store import Account
 
 _PATH = "/v1/chat/completions"
+_BAD_REQUEST = 400
 
 
 class Chat:
@@ -57,6 +59,15 @@ class Chat:
                 max_bytes=MAX_STREAM_BYTES,
             )
         return await reading.finish()
+
+    async def check(self, account: Account) -> None:
+        """Return when the gateway's chat is on and takes the token; nothing is said. Raises UpstreamFailure."""
+        at, token = self._gateway(account)
+        try:
+            await self._pipe.send(at, "POST", _PATH, content=b"{}", into=COMPLETION, bearer=token)
+        except UpstreamFailure as failure:
+            if failure.status != _BAD_REQUEST:
+                raise
 
     def _gateway(self, account: Account) -> tuple[Address, str | None]:
         at = self._directory.address(account, self._pipe.upstream)

@@ -59,7 +59,7 @@ class ClerkKeys:
     async def key(self, kid: str) -> RSAKey | None:
         """Return the key of that id, None when there is none. Raises UpstreamFailure when nobody can tell."""
         known = self._keys.get(kid)
-        if self._clock() - self._asked_at >= self._pause(known):
+        if self._flight is None and self._clock() - self._asked_at >= self._pause(known):
             self._asked_at = self._clock()
             self._flight = asyncio.create_task(self._refresh())
         if known is not None:

@@ -33,15 +33,16 @@ class CodexAccount(msgspec.Struct, frozen=True):
     status: Name
 
 
-class RequestMetrics(msgspec.Struct, frozen=True, rename="camel"):
-    """Requests of the timeframe; ``error_rate`` is the fraction that failed, 0.0 without requests."""
+class RequestMetrics(msgspec.Struct, frozen=True):
+    """Requests of the timeframe."""
 
     requests: Count
-    error_rate: Fraction | None = None
+    told_error_rate: Fraction | None = msgspec.field(name="errorRate", default=None)
 
-    def __post_init__(self) -> None:
-        if self.error_rate is None:
-            msgspec.structs.force_setattr(self, "error_rate", 0.0)
+    @property
+    def error_rate(self) -> float:
+        """The fraction of the requests that failed, 0.0 without requests."""
+        return self.told_error_rate or 0.0
 
 
 class OverviewSummary(msgspec.Struct, frozen=True):

@@ -113,7 +113,8 @@ def session(_ask: Ask[SessionQuery], got: Got) -> interaction.SessionAnswer:
 
 
 def memory(_ask: Ask[NoQuery], got: Got) -> interaction.Memory:
-    last = spoken(got[MEMORY])[-_MEMORY_MESSAGES:]
+    messages = got[MEMORY]
+    last = spoken(messages)[-_MEMORY_MESSAGES:]
     return interaction.Memory(
         memory=[
             interaction.MemoryMessage(role=message.role, content=message.text[:_MEMORY_CHARS]) for message in last

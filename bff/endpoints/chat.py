@@ -60,6 +60,7 @@ HISTORY = required("sessions", _said)
 
 
 def history(ask: Ask[TopicQuery], got: Got) -> interaction.ChatHistory:
+    said = got[HISTORY]
     listed = [
         interaction.ChatMessage(
             id=f"msg-{number}",
@@ -68,7 +69,7 @@ def history(ask: Ask[TopicQuery], got: Got) -> interaction.ChatHistory:
             topic=ask.query.topic,
             timestamp=moment_of(message),
         )
-        for number, message in enumerate(spoken(got[HISTORY]))
+        for number, message in enumerate(spoken(said))
     ]
     return interaction.ChatHistory(messages=listed, count=len(listed))
 

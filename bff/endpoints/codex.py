@@ -72,7 +72,7 @@ def overview(_ask: Ask[NoQuery], got: Got) -> codex.Overview:
             output_tokens=usage.total_output_tokens,
         ),
         request_count=requests.requests,
-        error_rate=float(half_up(100 * exact(requests.error_rate or 0.0), 2)),
+        error_rate=float(half_up(100 * exact(requests.error_rate), 2)),
     )
 
 

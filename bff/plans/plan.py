@@ -17,6 +17,7 @@ from contracts import Document
 from upstreams.failure import UpstreamFailure
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Scope(Enum):
@@ -39,13 +40,13 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source(Generic[T]):
+class Source(Generic[T_co]):
     """One upstream's part in an answer. ``fetch`` raises UpstreamFailure; then ``otherwise`` stands in for it."""
 
     upstream: str
-    fetch: Callable[[Clients, Ask[Any]], Awaitable[T]]
+    fetch: Callable[[Clients, Ask[Any]], Awaitable[T_co]]
     required: bool
-    otherwise: T | None = None
+    otherwise: T_co | None = None
     stands_in: str = ""
     shared: Shared | None = None
 

@@ -51,7 +51,7 @@ def complaint(ask):
         (
             {"upstreams": {"metrics": {"signing_secret": "x"}}},
             "upstreams.metrics.signing_secret: unknown key; expected one of "
-            "url, timeout, deadline, retries, max_concurrency, breaker, api_key",
+            "timeout, deadline, retries, max_concurrency, breaker, url, api_key",
         ),
         ({"log": {"level": "loud"}}, "log.level: expected text to match pattern '^(debug|info|warning|error)$'"),
         (

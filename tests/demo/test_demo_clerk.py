@@ -15,9 +15,9 @@ from upstreams.transport import LeanTransport
 KEY = {"Authorization": f"Bearer {demo.SECRET_KEY}"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def clerk():
-    return demo.Clerk()
+    return demo.Clerk()  # making a key takes a while
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ KEY = {"Authorization": f"Bearer {METRICS_API_KEY}"}
 NOW = datetime(2026, 4, 4, 12, tzinfo=UTC)
 START = NOW - timedelta(days=365)
 FIGURES = Figures(NOW)
+ROUTES = routes(lambda: NOW)
 PERIOD = {"orgId": ORGANIZATION, "from": "2026-03-01T00:00:00.000Z", "to": "2026-03-31T23:59:59.999Z"}
 
 
@@ -27,7 +28,7 @@ def asked(since=START, until=NOW, user=None, agent=None, org=ORGANIZATION):
 
 @pytest.fixture
 async def url():
-    async with running(routes(lambda: NOW), metrics.NOT_FOUND) as url:
+    async with running(ROUTES, metrics.NOT_FOUND) as url:
         yield url
 
 

@@ -132,21 +132,41 @@ async def test_a_thousand_that_ask_at_once_cost_one_request(opened):
     assert len(upstream.requests) == 1
 
 
-async def test_who_started_asking_may_leave(opened):
-    answered = asyncio.Event()
+class Slow(Upstream):
+    """Answers when the test says so."""
 
-    class Slow(Upstream):
-        async def handle_async_request(self, request):
-            await answered.wait()
-            return await super().handle_async_request(request)
+    def __init__(self, *answers):
+        super().__init__(*answers)
+        self.answer = asyncio.Event()
 
-    keys = ClerkKeys(Pipe("clerk", Policy(), Slow(published(ONE))), JWKS)
+    async def handle_async_request(self, request):
+        self.requests.append(request)
+        await self.answer.wait()
+        return self._answers.pop(0)
+
+
+async def test_who_started_asking_may_leave():
+    upstream = Slow(published(ONE))
+    keys = ClerkKeys(Pipe("clerk", Policy(), upstream), JWKS)
     first, second = (asyncio.create_task(keys.key("ins_1")) for _ in range(2))
     await settle()
     first.cancel()
     await settle()
-    answered.set()
+    upstream.answer.set()
     assert await second is not None
+
+
+async def test_who_comes_while_it_is_being_asked_for_waits_too(clock):
+    upstream = Slow(published(ONE))
+    keys = ClerkKeys(Pipe("clerk", Policy(), upstream), JWKS, clock)
+    first = asyncio.create_task(keys.key("ins_1"))
+    await settle()
+    clock.now += 1.5
+    second = asyncio.create_task(keys.key("ins_1"))
+    await settle()
+    upstream.answer.set()
+    assert None not in await asyncio.gather(first, second)
+    assert len(upstream.requests) == 1
 
 
 async def test_keys_are_kept_through_an_outage(opened, clock):
