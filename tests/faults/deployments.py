@@ -1,4 +1,4 @@
-"""What provisioning needs to be tried: a shared gateway that deploys when it is told to, and users who ask for agents."""
+"""What provisioning is tried with: a shared gateway that deploys when it is told to, and users who ask."""
 
 import asyncio
 import json
@@ -58,7 +58,7 @@ class Deployments:
         await json_answer({"gatewayId": f"gw_{order['agentId']}"})(scope, receive, send)
 
     def settings(self, store: str, **gateway: Any) -> dict[str, Any]:
-        """Return the configuration of a gateway that deploys here; ``gateway`` are further keys of the upstream."""
+        """Return the configuration of one that deploys here; ``gateway`` are further keys of that upstream."""
         patient = {"statement_timeout": 20, "pool_wait": 20}  # what is tried is not how quick this machine is
         return {
             "auth": {"admin_emails": [ADMIN_EMAIL], "identity_ttl": 3600},
@@ -82,10 +82,11 @@ class Caller:
         headers = self._cookie | ({} if key is None else {"Idempotency-Key": key})
         return await self._client.post(self._url, json={"name": name, **fields}, headers=headers)
 
-    async def statuses(self) -> list[str]:
-        """Return the status of each agent in the list."""
+    async def statuses(self) -> list[str] | None:
+        """Return the status of each agent in the list, None when there is no list."""
         answer = await self._client.get(self._url, headers=self._cookie)
-        assert answer.status_code == 200
+        if answer.status_code != 200:
+            return None
         return [agent["status"] for agent in answer.json()["agents"]]
 
 

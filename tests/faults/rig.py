@@ -3,7 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,15 +16,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bff.app import Gateway
 from bff.configuration import validate
-from bff.plans import Access, Plan
+from bff.plans import Operation
 from demo import gateway, services
+from demo.asgi import json_answer
+from demo.backend import Backend
 from demo.faults import Faults
-from demo.people import ADMIN
 from demo.platform import Platform, Ports
 from demo.upstream import Upstream
+from tests.faults.questions import asker, content, method, url
 
-BOB = "demo-session-bob"  # whose gateway is the shared one, so that it can fail apart from the sessions' one
 WITHIN = 8.0
+PATIENCE = 0.3
+OFTEN = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -44,71 +48,118 @@ class Answer:
 
     @property
     def is_complete(self) -> bool:
-        return self.status == 200 and "bff-degraded" not in self.headers
+        return 200 <= self.status < 300 and "bff-degraded" not in self.headers
+
+
+class Ear:
+    """Stands before an upstream: hears every request that reaches it, and may answer ``instead``."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        self.instead: ASGIApp | None = None
+        self.heard: Counter[str] = Counter()
+        upstream._listener._config.app = self
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.heard[f"{scope['method']} {scope['path']}"] += 1
+        await (self.instead or self.upstream)(scope, receive, send)
 
 
 class Rig:
     def __init__(self, platform: Platform, sessions: Upstream, gateway: Gateway) -> None:
-        self._upstreams = {
-            "gateway": [platform.upstreams["gateway"]],
-            "metrics": [platform.upstreams["metrics"]],
-            "sessions": [sessions],
-            "services": [platform.upstreams[name] for name in services.MONITORED],
-        }
+        ears = {name: Ear(upstream) for name, upstream in platform.upstreams.items()}
+        monitored = {"services": [ears[name] for name in services.MONITORED]}
+        single = {name: [ears[name]] for name in ("gateway", "metrics", "backend")}
+        self._ears = {**single, "sessions": [Ear(sessions)], **monitored}
         self.flights = gateway._answers._flights._flights
+        self.users = gateway.clients.user_store
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(gateway.public), base_url="http://bff")
 
-    async def ask(self, plan: Plan[Any], *, who: str | None = None, anew: bool = True, query: str = "") -> Answer:
-        """Ask for the plan's answer; ``anew``: not for a kept one."""
-        token = who or (ADMIN.session_token if plan.access is Access.ADMIN else BOB)
-        headers = {"Cookie": f"agentbot-session={token}"} | ({"Cache-Control": "no-cache"} if anew else {})
+    async def ask(
+        self, operation: Operation[Any], *, who: str | None = None, anew: bool = True, query: str = ""
+    ) -> Answer:
+        """Ask for the operation; ``who``: a session token; ``anew``: not for a kept answer."""
+        cookie = {"Cookie": f"agentbot-session={who or asker(operation).session_token}"}
+        headers = cookie | ({"Cache-Control": "no-cache"} if anew else {})
         started = time.monotonic()
-        answer = await self._client.get(plan.path + query, headers=headers)
+        answer = await self._client.request(
+            method(operation), url(operation, query), headers=headers, content=content(operation)
+        )
         return Answer(answer.status_code, answer.headers, answer.content, time.monotonic() - started)
 
-    async def misbehave(self, upstream: str, faults: Faults | None) -> None:
-        """Have the upstream that a source names misbehave from now on; None: no more."""
-        for each in self._upstreams[upstream]:
-            await each.misbehave(faults)
+    async def ask_all(self, operations: Iterable[Operation[Any]], **how: Any) -> dict[str, Answer]:
+        """Ask for all of them at once; return the answers by the operations' names."""
+        asked = list(operations)
+        answers = await asyncio.gather(*(self.ask(each, **how) for each in asked))
+        return {each.name: answer for each, answer in zip(asked, answers, strict=True)}
+
+    async def misbehave(self, upstream: str, fault: Faults | ASGIApp | None) -> None:
+        """Have the upstream that a source names misbehave from now on, or answer so; None: no more."""
+        for ear in self._ears[upstream]:
+            ear.instead = None if isinstance(fault, Faults) else fault
+            await ear.upstream.misbehave(fault if isinstance(fault, Faults) else None)
+
+    def heard(self, *upstreams: str) -> Counter[str]:
+        """Return which requests have reached these upstreams, all without a name, and how often each."""
+        return sum((ear.heard for name in upstreams or self._ears for ear in self._ears[name]), Counter())
 
     def count(self, upstream: str, path: str) -> Callable[[], int]:
         """Return what tells how often ``path`` has been asked for since."""
-        asked = 0
-        routes = self._upstreams[upstream][0]._routes
-        answer = routes[path]
 
-        async def counting(scope: Scope, receive: Receive, send: Send) -> None:
-            nonlocal asked
-            asked += 1
-            await answer(scope, receive, send)
+        def all_in_all() -> int:
+            return sum(times for asked, times in self.heard(upstream).items() if asked.endswith(f" {path}"))
 
-        routes[path] = counting
-        return lambda: asked
+        before = all_in_all()
+        return lambda: all_in_all() - before
 
 
 @asynccontextmanager
 async def rig(store: str, more: Mapping[str, Any] | None = None) -> AsyncIterator[Rig]:
-    """Run the platform and a gateway on ``store``, patient for 0.3 s with each upstream; ``more`` settings win."""
+    """Run the platform and a gateway on ``store``, patient for ``PATIENCE`` seconds with each upstream.
+
+    ``more`` settings win.
+    """
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(Platform(Ports.free()))
-        routes: dict[str, ASGIApp] = gateway.routes(datetime.now(UTC))
+        now = datetime.now(UTC)
+        routes: dict[str, ASGIApp] = gateway.routes(now)
         sessions = Upstream("sessions", routes, gateway.PAGE, host="127.0.0.1", port=0)
         await sessions.open()
         stack.push_async_callback(sessions.close)
-        settings = platform.settings(Path("unused"))
-        quick = {"timeout": 0.3, "breaker": {"open_for": 0.05}}
-        for name, upstream in (("sessions", {"url": sessions.url}), ("gateway", {}), ("metrics", {})):
-            settings["upstreams"].setdefault(name, {}).update(upstream | quick)
-        settings["upstreams"]["user_store"] = {
-            "url": store,
-            "statement_timeout": 0.3,
-            "connect_timeout": 0.3,
-            "pool_wait": 0.3,
-            "breaker": {"open_for": 0.05},
-        }
-        built = Gateway(validate(_merged(settings, more or {})))
+        _stop_the_clocks(platform, now)
+        built = Gateway(validate(_merged(_settings(platform, sessions.url, store), more or {})))
         stack.push_async_callback(built.close)
         yield Rig(platform, sessions, built)
+
+
+def _stop_the_clocks(platform: Platform, now: datetime) -> None:
+    """Have the figures of this moment stay as they are."""
+    backend = platform.upstreams["backend"]._otherwise
+    assert isinstance(backend, Backend)
+    backend._clock = lambda: now
+    ready = json_answer({"ready": True, "failing": [], "uptimeMs": 86_400_000})
+    platform.upstreams["gateway"]._routes["/readyz"] = ready
+
+
+def _settings(platform: Platform, sessions: str, store: str) -> dict[str, Any]:
+    settings = platform.settings(Path("unused"))
+    quick = {"timeout": PATIENCE, "breaker": {"open_for": 0.05}}
+    own = {
+        "sessions": {"url": sessions},
+        "gateway": {"chat_deadline": PATIENCE, "deploy_deadline": PATIENCE},
+        "backend": {"provision_deadline": PATIENCE},
+        "metrics": {},
+    }
+    for name, upstream in own.items():
+        settings["upstreams"].setdefault(name, {}).update(upstream | quick)
+    settings["upstreams"]["user_store"] = {
+        "url": store,
+        "statement_timeout": PATIENCE,
+        "connect_timeout": PATIENCE,
+        "pool_wait": PATIENCE,
+        "breaker": {"open_for": 0.05},
+    }
+    return settings | {"limits": {"provision_per_minute": OFTEN, "chat_per_minute": OFTEN}}
 
 
 def _merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,17 +1,16 @@
-"""Provisioning in a crowd and in trouble: never an agent too many, never one twice, never one that waits for ever."""
+"""Provisioning in a crowd and in trouble: no agent too many, none twice, none that waits for ever."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import make_url
 
-from tests.e2e.process import serving
+from tests.e2e.process import Serving, serving
 from tests.faults.deployments import (
     ADMIN_EMAIL,
     Caller,
@@ -28,6 +27,8 @@ from tests.stores import Database, agent_row
 from upstreams.user_store import tables
 
 CROWD = 50
+Processes = Callable[[dict[str, Any]], Awaitable[Serving]]
+
 each_limit = pytest.mark.parametrize(("plan", "limit"), [("starter", 1), ("pro", 3)])
 
 
@@ -35,6 +36,13 @@ each_limit = pytest.mark.parametrize(("plan", "limit"), [("starter", 1), ("pro",
 async def gateway() -> AsyncIterator[Deployments]:
     async with Deployments() as deployments:
         yield deployments
+
+
+@pytest.fixture
+async def processes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Processes]:
+    """Start ``bff serve`` with some settings; all of them end with the test."""
+    async with AsyncExitStack() as stack:
+        yield lambda settings: stack.enter_async_context(serving(settings, tmp_path_factory.mktemp("process")))
 
 
 async def _assert_exactly(
@@ -65,21 +73,15 @@ async def test_a_crowd_gets_as_many_agents_as_the_plan_has(
 
 @each_limit
 async def test_a_crowd_at_two_processes_gets_as_many_agents_as_the_plan_has(
-    plan: str, limit: int, postgres: Database, gateway: Deployments, tmp_path: Path
+    plan: str, limit: int, postgres: Database, gateway: Deployments, processes: Processes
 ) -> None:
     await add_user(postgres, plan=plan)
     settings = gateway.settings(postgres.url)
-    async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(http())
-        users = [Caller(client, await _serving(stack, settings, tmp_path / name), "u") for name in ("one", "two")]
+    async with http() as client:
+        users = [Caller(client, (await processes(settings)).public, "u") for _ in range(2)]
         answers = await asyncio.gather(*(user.provision() for _ in range(CROWD // 2) for user in users))
 
     await _assert_exactly(limit, answers, postgres, gateway)
-
-
-async def _serving(stack: AsyncExitStack, settings: dict[str, Any], folder: Path) -> str:
-    folder.mkdir()
-    return (await stack.enter_async_context(serving(settings, folder))).public
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ async def test_the_limit_of_each_plan(
 
 async def test_what_is_stored(database: Database, gateway: Deployments) -> None:
     await add_user(database)
-    config = {"gatewayToken": "chosen", "inner": {"gatewayToken": 1}, "text": "\\u0000 ' \" 🐫", "number": 1e300}
+    config = {"gatewayToken": "chosen", "inner": {"gatewayToken": 1}, "text": "\\u0000 ' \" 🐫", "number": 1.5}
     async with provisioning(database.url, gateway) as user:
         answer = await user.provision(name="  My Agent ", model="custom", config=config, tier="pro")
     [row] = await agents(database)
@@ -126,22 +128,21 @@ async def test_what_is_stored(database: Database, gateway: Deployments) -> None:
 
 
 async def test_a_gateway_killed_while_it_deploys_leaves_an_agent_in_error_and_a_free_place(
-    postgres: Database, gateway: Deployments, tmp_path: Path
+    postgres: Database, gateway: Deployments, processes: Processes
 ) -> None:
     await add_user(postgres)
     settings = gateway.settings(postgres.url, deploy_deadline=1)
     gateway.hold()
-    async with http() as client, AsyncExitStack() as stack:
-        (tmp_path / "killed").mkdir()
-        async with serving(gateway.settings(postgres.url), tmp_path / "killed") as killed:
-            asking = asyncio.create_task(Caller(client, killed.public, "u").provision())
-            await until(lambda: gateway.heard)
-            killed.process.kill()
-            with pytest.raises(httpx.TransportError):
-                await asking
+    async with http() as client:
+        killed = await processes(gateway.settings(postgres.url))
+        asking = asyncio.create_task(Caller(client, killed.public, "u").provision())
+        await until(lambda: gateway.heard)
+        killed.process.kill()
+        with pytest.raises(httpx.TransportError):
+            await asking
         gateway.release()
 
-        user = Caller(client, await _serving(stack, settings, tmp_path / "next"), "u")
+        user = Caller(client, (await processes(settings)).public, "u")
         assert await user.statuses() == ["provisioning"]
         assert (await user.provision()).status_code == 429
         await let_time_pass(postgres)
