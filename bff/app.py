@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from bff.auth.clerk import ClerkTokens
 from bff.auth.cookies import CookieDoor
@@ -83,7 +82,7 @@ class Gateway:
         self.public = self._public(settings)
         self.ops = _application(self.health.routes(detailed=True))
 
-    def _public(self, settings: Settings) -> ASGIApp:
+    def _public(self, settings: Settings) -> Edge:
         reader = CredentialReader(settings.auth.session_cookies, settings.auth.nextauth_cookies)
         sessions = Sessions(reader, self._identities)
         doors: dict[Access, Door] = {

@@ -19,6 +19,7 @@ from uvicorn.supervisors import Multiprocess
 from bff import log
 from bff.app import Gateway
 from bff.edge.protocol import BoundedProtocol
+from bff.edge.proxies import BehindProxies
 from bff.settings import Settings
 
 _NOTICE_SECONDS = 1  # between not being ready and not listening, for balancers to see
@@ -48,8 +49,6 @@ def serve(settings: Settings, announce: Announce = print_urls) -> None:
         factory=True,
         lifespan="on",
         workers=settings.server.workers,
-        proxy_headers=bool(settings.server.trusted_proxies),
-        forwarded_allow_ips=settings.server.trusted_proxies,
     )
     if settings.server.workers == 1:
         _Announcing(config, ready).run([public])
@@ -61,7 +60,9 @@ def _worker(settings: Settings, ops: socket.socket) -> ASGIApp:
     log.configure(settings.log.level)
     if settings.cache.redis_url is not None:
         structlog.get_logger("bff.serve").warning("cache.redis_url is not used: answers stay in process memory")
-    return Gateway(settings, beside=partial(_run_ops, ops)).public
+    edge = Gateway(settings, beside=partial(_run_ops, ops)).public
+    proxies = settings.server.trusted_proxies
+    return BehindProxies(edge, proxies) if proxies else edge
 
 
 @asynccontextmanager
@@ -152,6 +153,7 @@ def _config(app: Any, *, timeout_graceful_shutdown: int = _DRAIN_SECONDS, **opti
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=timeout_graceful_shutdown,

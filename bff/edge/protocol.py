@@ -127,7 +127,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _try_at_once(self) -> bytes | None:
         if self._at_once is None or self._is_busy() or self.flow.write_paused or not self._is_plain():
             return None
-        request = Request(self.url, self.headers, lines(self.server_state.default_headers))
+        request = Request(
+            self.url,
+            self.headers,
+            lines(self.server_state.default_headers),
+            client=self.client[0] if self.client else None,
+        )
         try:
             return self._at_once(request)
         except Exception:  # noqa: BLE001 - the usual way answers it, with the documented error

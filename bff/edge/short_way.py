@@ -12,9 +12,11 @@ from bff.auth.credentials import MAX_COOKIE_BYTES
 from bff.cache.store import Entry
 from bff.clock import monotonic
 from bff.edge.exchange import Exchange
-from bff.edge.headers import SECURITY, Headers, lines
+from bff.edge.headers import HSTS, SECURITY, Headers, lines
 from bff.edge.plan_endpoint import PlanEndpoint
 from bff.edge.record import record
+
+_HSTS_LINE: Final = lines([HSTS])
 
 # Headers that ask for more than a copy: another answer, none if unchanged, or leave to read it from elsewhere.
 _UNUSUAL: Final = frozenset({b"cache-control", b"if-none-match", b"origin"})
@@ -22,11 +24,16 @@ _UNUSUAL: Final = frozenset({b"cache-control", b"if-none-match", b"origin"})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The head of a GET request by plain http, and the header lines that the server adds to its response."""
+    """The head of a GET request by plain http, and the header lines that the server adds to its response.
+
+    ``client`` is the address it comes from; ``secure``: to a proxy that vouches for it, it came by https.
+    """
 
     url: bytes
     fields: Headers
     server_lines: bytes
+    client: str | None
+    secure: bool = False
 
 
 class ShortWay:
@@ -53,7 +60,7 @@ class ShortWay:
         exchange.degraded = entry.degraded
         record(exchange, "GET")
         return b"HTTP/1.1 200 OK\r\n%b%bcontent-length: %d\r\n%b" % (
-            request.server_lines,
+            request.server_lines + _HSTS_LINE if request.secure else request.server_lines,
             entry.head or self._head(endpoint, entry),
             len(body),
             _own_lines(exchange, entry, auth_ms) + body,
