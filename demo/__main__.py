@@ -11,7 +11,8 @@ from typing import Any
 
 import uvloop
 
-from demo import store
+from demo import codex, store
+from demo.people import ADA, ADMIN
 from demo.platform import Platform, Ports
 
 
@@ -30,9 +31,23 @@ async def run(ports: Ports, path: Path | None) -> None:
                 "session": store.DEMO_TOKEN,
                 "admin_session": store.ADMIN_TOKEN,
             }
+            told |= _sessions_elsewhere(platform)
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
         await stop.wait()
+
+
+def _sessions_elsewhere(platform: Platform) -> dict[str, str]:
+    """Return Clerk tokens of an administrator and a member, and codex-lb sessions."""
+    tokens = platform.clerk.token
+    return {
+        "admin_token": tokens(ADMIN.id),
+        "admin_token_v1": tokens(ADMIN.id, version=1),
+        "member_token": tokens(ADA.id),
+        "member_token_v1": tokens(ADA.id, version=1),
+        "codex_session": codex.SESSION,
+        "codex_totp_session": codex.TOTP_SESSION,
+    }
 
 
 def main() -> None:
@@ -42,7 +57,7 @@ def main() -> None:
         "--port-base",
         type=int,
         metavar="N",
-        help="the first of seven ports, the control port (default 9100); 0 for free ones",
+        help="the first of nine ports, the control port (default 9100); 0 for free ones",
     )
     parser.add_argument(
         "--store", type=Path, metavar="FILE", help="create and seed this SQLite file (an existing one is replaced)"

@@ -21,7 +21,7 @@ JWKS = "/.well-known/jwks.json"
 MEMBERSHIPS = f"/v1/organizations/{ORGANIZATION}/memberships"
 
 MOST_AT_ONCE = 500
-TOKEN_SECONDS = 3600
+TOKEN_SECONDS = 86_400  # a real one lives for a minute, and is got anew by a browser
 
 _DEPARTMENTS = ("engineering", "sales", "support")
 # Clerk names its own kind of token in the header; no other library knows the field.
@@ -111,18 +111,20 @@ class Clerk:
         return {"data": [member.described() for member in members], "total_count": len(self._members)}
 
 
-class Memberships:
-    """``GET /v1/organizations/{org}/memberships`` of the one organization."""
+class BackendApi:
+    """``GET /v1/organizations/{org}/memberships`` of the one organization, for who has the secret key."""
 
     def __init__(self, clerk: Clerk) -> None:
         self._clerk = clerk
         self._authorization = f"Bearer {SECRET_KEY}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = UNAUTHORIZED
-        if header(scope, b"authorization") == self._authorization:
-            answer = self._page(scope["query_string"])
-        await answer(scope, receive, send)
+        await self._answer(scope)(scope, receive, send)
+
+    def _answer(self, scope: Scope) -> Answer:
+        if header(scope, b"authorization") != self._authorization:
+            return UNAUTHORIZED
+        return self._page(scope["query_string"]) if scope["path"] == MEMBERSHIPS else NOT_FOUND
 
     def _page(self, query: bytes) -> Answer:
         asked = parse_qs(query.decode("latin-1"))
@@ -135,5 +137,5 @@ class Memberships:
 
 
 def routes(clerk: Clerk) -> dict[str, ASGIApp]:
-    """Return Clerk's paths, those of the Frontend API and of the Backend API; any other is :data:`NOT_FOUND`."""
-    return {JWKS: json_answer(clerk.jwks()), MEMBERSHIPS: Memberships(clerk)}
+    """Return the paths that anybody may ask for; any other is :class:`BackendApi`'s."""
+    return {JWKS: json_answer(clerk.jwks())}

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
@@ -175,12 +176,22 @@ def _queried(query: bytes) -> dict[str, Any]:
 
 
 def routes(clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> dict[str, ASGIApp]:
-    """Return the paths of an organization's figures, as they are when this is called."""
-    figures = Figures(clock())
+    """Return the paths of an organization's figures, as they are when one of them is first asked for."""
+    figures = cache(lambda: Figures(clock()))  # making a year up takes a while, and few ever ask
+
+    def conversations(asked: Asked) -> dict[str, int]:
+        return figures().of_conversations(asked)
+
+    def feedback(asked: Asked) -> dict[str, int]:
+        return figures().of_feedback(asked)
+
+    def knowledge_base(asked: Asked) -> dict[str, int]:
+        return figures().of_knowledge_base(asked)
+
     return {
-        "/api/metrics/conversations": Totals("GET", figures.of_conversations),
-        "/api/metrics/conversations/query": Totals("POST", figures.of_conversations),
-        "/api/metrics/feedback": Totals("GET", figures.of_feedback),
-        "/api/metrics/feedback/query": Totals("POST", figures.of_feedback),
-        "/api/metrics/knowledge-base": Totals("GET", figures.of_knowledge_base),
+        "/api/metrics/conversations": Totals("GET", conversations),
+        "/api/metrics/conversations/query": Totals("POST", conversations),
+        "/api/metrics/feedback": Totals("GET", feedback),
+        "/api/metrics/feedback/query": Totals("POST", feedback),
+        "/api/metrics/knowledge-base": Totals("GET", knowledge_base),
     }

@@ -3,12 +3,13 @@
 import asyncio
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from demo import gateway, metrics, services
+from demo import clerk, codex, gateway, metrics, metrics_stats, services
 from demo.asgi import Answer, json_answer
 from demo.backend import Backend
 from demo.faults import describe
@@ -38,6 +39,8 @@ class Ports:
     agentbot_api: int = 9104
     tempo_soul: int = 9105
     x402_gateway: int = 9106
+    clerk: int = 9107
+    codex: int = 9108
 
     @classmethod
     def free(cls) -> Self:
@@ -50,19 +53,27 @@ class Ports:
         return cls(*range(base, base + len(astuple(cls()))))
 
 
+# The same in all of a process: making its key takes a while.
+_clerk = cache(clerk.Clerk)
+
+
 class Platform:
     """Every upstream, running inside ``async with``; ``urls`` has the address of each by its name."""
 
     def __init__(self, ports: Ports | None = None, host: str = "127.0.0.1") -> None:
         ports = ports or Ports()
+        self.clerk = _clerk()
+        figures = metrics.routes() | metrics_stats.routes()
         apps: dict[str, tuple[dict[str, ASGIApp], ASGIApp, int]] = {
             "gateway": (gateway.routes(datetime.now(UTC)), gateway.PAGE, ports.gateway),
-            "metrics": (metrics.routes(), metrics.NOT_FOUND, ports.metrics),
+            "metrics": (figures, metrics.NOT_FOUND, ports.metrics),
             "backend": (services.backend_routes(), Backend(PerMinute(BACKEND_REQUESTS_A_MINUTE)), ports.backend),
         }
         monitored_ports = (ports.agentbot_api, ports.tempo_soul, ports.x402_gateway)
         for (name, (_, health)), port in zip(services.MONITORED.items(), monitored_ports, strict=True):
             apps[name] = ({services.HEALTH: health}, services.NOT_FOUND, port)
+        apps["clerk"] = (clerk.routes(self.clerk), clerk.BackendApi(self.clerk), ports.clerk)
+        apps["codex"] = (codex.routes(), codex.NOT_FOUND, ports.codex)
         self.upstreams = {
             name: Upstream(name, routes, otherwise, host=host, port=port)
             for name, (routes, otherwise, port) in apps.items()
@@ -106,6 +117,14 @@ class Platform:
                 },
                 "backend": {"url": self.urls["backend"], "api_key": BACKEND_API_KEY},
                 "metrics": {"url": self.urls["metrics"], "api_key": METRICS_API_KEY},
+                "codex": {"url": self.urls["codex"]},
+                "clerk": {
+                    "jwks_url": self.urls["clerk"] + clerk.JWKS,
+                    "issuer": clerk.ISSUER,
+                    "api_url": self.urls["clerk"],
+                    "secret_key": clerk.SECRET_KEY,
+                    "authorized_parties": [clerk.AUTHORIZED_PARTY],
+                },
             },
         }
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -19,16 +20,30 @@ The gateway is at {public}, its operations port at {ops}.
 The pretend platform is behind it; {control} shows every upstream and its faults.
 
   a user's session:   agentbot-session={session}
-  an admin's session: agentbot-session={admin}
+  an admin's session: agentbot-session={admin_session}
 
 Try:
   curl -s -b agentbot-session={session} {public}/api/dashboard/data
-  curl -s -b agentbot-session={admin} {public}/api/admin/summary
+  curl -s -b agentbot-session={admin_session} {public}/api/admin/summary
 Break the gateway upstream, and see the answer come in time with `degraded`:
   curl -s -d '{{"hang": true}}' {control}/gateway/__faults; curl -si -H 'Cache-Control: no-cache' \
 -b agentbot-session={session} {public}/api/dashboard/data
 Mend it again:
   curl -s -X DELETE {control}/gateway/__faults
+
+A codex-lb session, and one whose second factor is still to come:
+  curl -s -b dashboard_session={codex_session} {public}/api/dashboard/overview
+  curl -s -b dashboard_session={codex_totp_session} {public}/api/models
+Members of an organization have Clerk tokens, good for a day:
+  export ADMIN={admin_token}
+  export MEMBER={member_token}
+  export ADMIN_V1={admin_token_v1}
+  export MEMBER_V1={member_token_v1}
+What all of them did, which an admin may ask, and what one did, by claims of either version:
+  curl -s -H "Authorization: Bearer $ADMIN" '{stats}&allInOrg=true'
+  curl -s -H "Authorization: Bearer $ADMIN_V1" '{stats}&allInOrg=true&metadataKey=department&metadataValue=sales'
+  curl -s -H "Authorization: Bearer $MEMBER" '{stats}'
+  curl -s -H "Authorization: Bearer $MEMBER_V1" '{stats}'
 Ctrl-C ends everything.
 """
 
@@ -57,11 +72,9 @@ def _platform() -> Iterator[dict[str, Any]]:
 
 
 def _guide(told: dict[str, Any], public: str, ops: str) -> None:
-    sys.stdout.write(
-        _GUIDE.format(
-            public=public, ops=ops, control=told["control"], session=told["session"], admin=told["admin_session"]
-        )
-    )
+    today = datetime.now(UTC).date()
+    stats = f"{public}/api/dashboard/getStats?from={today - timedelta(days=30)}&to={today + timedelta(days=1)}"
+    sys.stdout.write(_GUIDE.format_map(told | {"public": public, "ops": ops, "stats": stats}))
     sys.stdout.flush()
 
 

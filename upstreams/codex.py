@@ -12,6 +12,7 @@ from upstreams.pipe import UNDECODABLE, Address, Pipe, enabled
 T = TypeVar("T")
 
 RefusalCode = Literal["authentication_required", "totp_required", "bootstrap_required"]
+_LOGGED_OUT: Final = "authentication_required"
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Dollars = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
@@ -123,7 +124,7 @@ class Codex:
     async def _get(self, path: str, cookie: str, into: msgspec.json.Decoder[T]) -> T:
         at = enabled(self._address, self._pipe.upstream)
         if len(cookie) > _MAX_VALUE_CHARS or not _VALUE.fullmatch(cookie):
-            raise CodexRefusal("authentication_required")
+            raise CodexRefusal(_LOGGED_OUT)
         headers = {"cookie": f"codex_lb_dashboard_session={cookie}"}
         try:
             return await self._pipe.get(at, path, into=into, headers=headers)
@@ -133,11 +134,14 @@ class Codex:
             raise await self._refusal(at, path, headers) or failure from None
 
     async def _refusal(self, at: Address, path: str, headers: dict[str, str]) -> CodexRefusal | None:
-        """Return why the session is refused. A failure does not keep what was said, so it is asked once more."""
+        """Return why the session is refused. A failure does not keep what was said, so it is asked once more.
+
+        A reason that is not known is that of a session that is none. None: it is not refused this time.
+        """
         reply = await self._pipe.probe(at, at.url(path), headers=headers, max_bytes=_MAX_REFUSAL_BYTES)
         if reply.status != _UNAUTHORIZED:
             return None
         try:
             return CodexRefusal(_REFUSAL.decode(reply.body).error.code)
         except UNDECODABLE:
-            return None
+            return CodexRefusal(_LOGGED_OUT)

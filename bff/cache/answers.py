@@ -9,14 +9,14 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from bff.cache.generations import Generations
+from bff.cache.generations import Generation, Generations
 from bff.cache.keys import answer_key
 from bff.cache.single_flight import SingleFlight
 from bff.cache.store import Entry, Store
 from bff.clock import monotonic
 from bff.plans.fan_out import FanOut
 from bff.plans.operation import Ask, Caller, Query, Refused
-from bff.plans.plan import Got, Plan
+from bff.plans.plan import NOT_KEPT, Got, Plan
 from bff.plans.shared import DEGRADED_FRESH_SECONDS, Sources
 from upstreams.failure import Reason, UpstreamFailure
 
@@ -24,6 +24,7 @@ _log: Final = structlog.get_logger("bff.answers")
 
 _REFRESH_PAUSE_SECONDS: Final = 1.0
 _MERGE_SECONDS: Final = 0.025  # what a fan-out that ends at the deadline still needs to become an answer
+_NOT_KEPT: Final = ""  # stands for all plans whose answers are not kept: any write may change them
 
 
 class State(Enum):
@@ -63,13 +64,16 @@ class Answers:
         self._flights: SingleFlight[Entry] = SingleFlight()
 
     def changed(self, plans: Iterable[str], caller: Caller) -> None:
-        """Have these plans' answers to the caller made anew from here on, also those being made right now."""
-        for plan in plans:
+        """Have these plans' answers to the caller made anew from here on, also those being made right now.
+
+        Of plans that are not kept, which share only what is being made, so are all.
+        """
+        for plan in (*plans, _NOT_KEPT):
             self._generations.begin(plan, caller.owner)
 
     def fresh(self, plan: Plan[Any], caller: Caller, query: Query) -> Entry | None:
         """Return the kept answer if it is fresh."""
-        generation = self._generations.current(plan.name, caller.owner)
+        generation = self._generation(plan, caller)
         kept = self._store.get(answer_key(plan, caller, query, generation.number))
         return kept if kept is not None and monotonic() < kept.fresh_until else None
 
@@ -80,7 +84,7 @@ class Answers:
         UpstreamFailure when a required source failed and no copy may be served, and Refused when the question
         has a documented refusal for an answer.
         """
-        generation = self._generations.current(plan.name, ask.caller.owner)
+        generation = self._generation(plan, ask.caller)
         key = answer_key(plan, ask.caller, ask.query, generation.number)
         wanted = _Wanted(plan, ask, key, generation.since)
         kept = self._store.get(key)
@@ -103,6 +107,9 @@ class Answers:
             return Answered(entry, State.BYPASS)
         return Answered(entry, State.MISS if leads else State.COLLAPSED)
 
+    def _generation(self, plan: Plan[Any], caller: Caller) -> Generation:
+        return self._generations.current(_NOT_KEPT if plan.keep == NOT_KEPT else plan.name, caller.owner)
+
     def _refresh(self, wanted: _Wanted, kept: Entry) -> None:
         now = monotonic()
         if now < kept.retry_at:
@@ -115,7 +122,8 @@ class Answers:
         try:
             entry = await self._gathered(wanted, expires, anew=anew)
         except Refused as refused:
-            self.changed(refused.revokes, wanted.ask.caller)
+            if refused.revokes:
+                self.changed(refused.revokes, wanted.ask.caller)
             raise
         kept = self._store.get(wanted.key)
         if kept is None or kept.asked_at <= entry.asked_at:  # else one that was asked for later is there already
@@ -180,8 +188,8 @@ def _entry(plan: Plan[Any], body: bytes, got: Got, *, asked_at: float, timing: s
 
 
 def degradation(*failures: UpstreamFailure) -> str:
-    """Return the value of BFF-Degraded (an RFC 9651 list) for what failed."""
-    return ", ".join(f"{each.upstream};reason={each.reason}" for each in failures)
+    """Return the value of BFF-Degraded (an RFC 9651 list) for what failed, the same once."""
+    return ", ".join(dict.fromkeys(f"{each.upstream};reason={each.reason}" for each in failures))
 
 
 def _timing(fan_out: FanOut, total: float) -> str:

@@ -20,7 +20,7 @@ from bff.edge.body import ClientLeft, read_json
 from bff.edge.errors import RETRY_AFTER_SECONDS, error_answer, failed_answer, failed_write, refused_answer
 from bff.edge.event_stream import while_connected
 from bff.edge.exchange import SCOPE_KEY, Answer, Exchange
-from bff.edge.headers import JSON, NO_STORE, Headers
+from bff.edge.headers import JSON, NO_STORE
 from bff.edge.plan_endpoint import bounded, parameters
 from bff.edge.quotas import Quotas
 from bff.idempotency import Idempotency, KeyReused, valid_key
@@ -46,12 +46,11 @@ class Tools:
 
 
 class _Ready(NamedTuple):
-    """An order that may be carried out; ``allowance`` are the headers that tell what is left of its quota."""
+    """An order that may be carried out."""
 
     action: AnyAction
     order: Order[Any, Any]
     document: Any
-    allowance: Headers
 
 
 class _Done(NamedTuple):
@@ -86,6 +85,8 @@ class ActionEndpoint:
             exchange.failure = str(failure)
             answer = failed_answer(self._first, failure)
         if answer is not None:
+            # Another one: a repeat with the same key is given the first request's.
+            answer = Answer(answer.status, answer.body, [*answer.headers, *exchange.allowance])
             await answer(scope, receive, send)
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> Answer | None:
@@ -93,7 +94,7 @@ class ActionEndpoint:
         ready = await self._ready(exchange, scope, receive)
         exchange.operation = ready.action.name
         if ready.action.streams and b"text/event-stream" in exchange.headers.get(b"accept", b""):
-            return await while_connected(receive, send, partial(self._told, exchange, ready))
+            return await while_connected(receive, send, partial(self._told, exchange, ready), exchange.allowance)
         return await self._once(exchange, ready) if ready.action.once else (await self._do(exchange, ready)).answer
 
     async def _ready(self, exchange: Exchange, scope: Scope, receive: Receive) -> _Ready:
@@ -103,14 +104,14 @@ class ActionEndpoint:
             document = await read_json(exchange.headers, receive, self._tools.max_body_bytes)
         query = {**parameters(bounded(scope["query_string"])), **scope.get("path_params", {})}
         action = self._chosen(document, query)
-        allowance = await self._tools.quotas.take(action.quota, caller, scope)
+        exchange.allowance = await self._tools.quotas.take(action.quota, caller, scope)
         ask = Ask(caller, action.query.parse(query), utc_now())
         if action.permit is not None:
             action.permit(caller, ask.query)
         if action.subject is not None:
             ask = replace(ask, subject=await action.subject.of(self._tools.clients, ask))
         order = Order(ask.caller, ask.query, ask.now, ask.subject, body=_validated(action, document))
-        return _Ready(action, order, document, allowance)
+        return _Ready(action, order, document)
 
     async def _caller(self, exchange: Exchange) -> Caller:
         expires = asyncio.get_running_loop().time() + self._first.deadline
@@ -167,7 +168,7 @@ class ActionEndpoint:
         finally:
             self._tools.answers.changed(action.changes, ready.order.caller)
         body = document.model_dump_json().encode()
-        return _Done(Answer(action.status, body, [JSON, NO_STORE, *ready.allowance]), lasting=True)
+        return _Done(Answer(action.status, body, [JSON, NO_STORE]), lasting=True)
 
 
 def _was_tried(failure: UpstreamFailure) -> bool:

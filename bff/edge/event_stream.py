@@ -1,7 +1,7 @@
 """An answer as it comes: server-sent events (WHATWG HTML, 9.2), the finished answer as the last of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,10 +15,11 @@ _HEADERS: Final[Headers] = [(b"content-type", b"text/event-stream; charset=utf-8
 
 
 class EventStream:
-    """Sends ``token`` events, then ``done`` or ``error`` with the body that the whole answer has."""
+    """Sends ``headers`` and ``token`` events, then ``done`` or ``error`` with the body of the whole answer."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self._send = send
+        self._headers = [*_HEADERS, *headers]
         self._begun = False
 
     @property
@@ -34,20 +35,23 @@ class EventStream:
     async def _event(self, kind: str, data: bytes, *, more: bool) -> None:
         if not self._begun:
             self._begun = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+            await self._send({"type": "http.response.start", "status": 200, "headers": self._headers})
         event = b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
         await self._send({"type": "http.response.body", "body": event, "more_body": more})
 
 
 async def while_connected(
-    receive: Receive, send: Send, work: Callable[[Tell], Awaitable[Answer]]
+    receive: Receive,
+    send: Send,
+    work: Callable[[Tell], Awaitable[Answer]],
+    headers: Sequence[tuple[bytes, bytes]] = (),
 ) -> Answer | None:
-    """Do ``work``, sending what it tells as events; return its answer if it is still to be sent.
+    """Do ``work``, sending what it tells as events after ``headers``; return its answer if it is still to be sent.
 
     An answer before the first event goes out as any other does, with its own status. When the caller leaves,
     the work is cancelled.
     """
-    events = EventStream(send)
+    events = EventStream(send, headers)
     working = asyncio.ensure_future(work(events.token))
     leaving = asyncio.ensure_future(_disconnected(receive))
     try:

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
@@ -22,7 +22,10 @@ _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 
 @dataclass(slots=True)
 class Exchange:
-    """``started`` in seconds of the monotonic clock; ``request_id`` is the caller's if sane, else made."""
+    """``started`` in seconds of the monotonic clock; ``request_id`` is the caller's if sane, else made.
+
+    ``allowance`` are the headers that tell what is left of the caller's quota, where there is one.
+    """
 
     headers: dict[bytes, bytes]
     request_id: bytes
@@ -33,6 +36,7 @@ class Exchange:
     cache: str | None = None
     degraded: str | None = None
     failure: str | None = None
+    allowance: Sequence[tuple[bytes, bytes]] = ()
 
     @classmethod
     def of(cls, fields: Iterable[tuple[bytes, bytes]]) -> "Exchange":

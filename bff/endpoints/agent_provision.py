@@ -6,7 +6,7 @@ is deployed afterwards, outside of it. What fails, or dies, leaves a row that sa
 
 import secrets
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -69,8 +69,13 @@ def _new_agent(order: Order[NoQuery, ProvisionAgentBody]) -> NewAgent:
         name=body.name,
         model=body.model,
         tier=body.tier,
-        config=body.config,
+        config=_config(body),
     )
+
+
+def _config(body: ProvisionAgentBody) -> dict[str, Any]:
+    """Return the configuration without a token, which would be the one that the user's gateway is asked with."""
+    return {name: value for name, value in body.config.items() if name != "gatewayToken"}
 
 
 async def _reserve(
@@ -119,7 +124,7 @@ def _deploy_order(agent: NewAgent, order: Order[NoQuery, ProvisionAgentBody]) ->
         user_id=agent.user_id,
         name=agent.name,
         model=agent.model,
-        config=order.body.config,
+        config=_config(order.body),
         skills=[skill for skill in skills if isinstance(skill, str)] if isinstance(skills, list) else [],
         timestamp=iso_milliseconds(order.now),
     )

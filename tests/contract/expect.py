@@ -65,6 +65,10 @@ class Expectation:
         if word.startswith("day "):
             day = self._moment(word.removeprefix("day "))
             return f"{MONTHS[day.month - 1]} {day.day}"
+        if word.startswith("date "):
+            return self._moment(word.removeprefix("date ")).date().isoformat()
+        if word.startswith("month "):
+            return f"{self._moment(word.removeprefix('month ')):%Y-%m}"
         return re.escape(self._moment(word).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z")
 
     def _moment(self, text: str) -> datetime:

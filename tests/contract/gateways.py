@@ -12,6 +12,7 @@ import httpx
 
 from bff.app import Gateway
 from bff.configuration import validate
+from tests.contract import clerk
 from tests.contract.case import Case, merged
 from tests.contract.database import PostgresStore
 from tests.contract.process import Launcher, Wire
@@ -27,7 +28,7 @@ BACKEND_KEY = "backend-api-key"
 INTERNAL_KEY = "gateway-internal-key"
 SHARED_TOKEN = "shared-gateway-token"
 ENCRYPTION_KEY = b64encode(bytes(range(32))).decode()
-SECRETS = (METRICS_KEY, BACKEND_KEY, INTERNAL_KEY, SHARED_TOKEN, ENCRYPTION_KEY, NEXTAUTH_SECRET)
+SECRETS = (METRICS_KEY, BACKEND_KEY, INTERNAL_KEY, SHARED_TOKEN, ENCRYPTION_KEY, NEXTAUTH_SECRET, clerk.SECRET_KEY)
 
 Ask = Callable[[httpx.Request, str | None], Awaitable[httpx.Response]]
 
@@ -102,8 +103,9 @@ def _settings(case: Case, words: Mapping[str, str], store: str) -> dict[str, Any
         "metrics": {"url": url("metrics"), "api_key": METRICS_KEY},
         "backend": {"url": url("backend"), "api_key": BACKEND_KEY},
     }
-    if "sessions" in state:
-        upstreams["sessions"] = {"url": url("sessions")}
+    upstreams |= {name: {"url": url(name)} for name in ("sessions", "codex") if name in state}
+    if state.get("clerk", "not configured") != "not configured":
+        upstreams["clerk"] = _clerk(words["<clerk url>"])
     proxies = ["127.0.0.1"] if any(step.client for step in case.steps) else []
     settings = {
         "server": {"port": 0, "trusted_proxies": proxies},
@@ -120,3 +122,13 @@ def _settings(case: Case, words: Mapping[str, str], store: str) -> dict[str, Any
         "upstreams": upstreams,
     }
     return merged(settings, written_out(case.settings, words))
+
+
+def _clerk(url: str) -> dict[str, Any]:
+    return {
+        "jwks_url": url + clerk.JWKS,
+        "issuer": clerk.ISSUER,
+        "api_url": url,
+        "secret_key": clerk.SECRET_KEY,
+        "authorized_parties": [clerk.PARTY],
+    }

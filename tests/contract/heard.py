@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qs
 
 import httpx
 
@@ -68,10 +69,17 @@ def _is_named(line: str, request: httpx.Request, expectation: Expectation) -> bo
 
 def _in_parts(parts: Mapping[str, Any], request: httpx.Request, expectation: Expectation) -> Iterator[str]:
     at = f"asked {name_of_request(request)}"
-    assert not parts.keys() - {"headers", "body", "contains"}, f"unknown parts: {parts}"
+    assert not parts.keys() - {"query", "headers", "body", "contains"}, f"unknown parts: {parts}"
+    if "query" in parts:
+        yield from expectation.differences(parts["query"], _query(request), f"{at}: query")
     for name, expected in parts.get("headers", {}).items():
         actual = request.headers.get(name)
         yield from expectation.differences(expected, actual, f"{at}: {name}")
     for part in parts.keys() & {"body", "contains"}:
         actual = json.loads(request.content) if request.content else None
         yield from expectation.differences(parts[part], actual, f"{at}: body", partly=part == "contains")
+
+
+def _query(request: httpx.Request) -> dict[str, str | list[str]]:
+    parameters = parse_qs(request.url.query.decode("ascii"), keep_blank_values=True)
+    return {name: values[0] if len(values) == 1 else values for name, values in parameters.items()}

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwe
 from joserfc.jwk import OctKey
 
+from tests.contract import clerk
 from tests.contract.case import Step
 from tests.contract.store import token_of
 from tests.contract.words import written_out
@@ -34,8 +35,11 @@ def request_of(step: Step, now: datetime, words: Mapping[str, str]) -> httpx.Req
 def _credentials(step: Step, now: datetime) -> dict[str, str]:
     if step.who is None:
         return {}
+    kind, *forms = step.by.split(", ")
+    if kind == "clerk":
+        return {"Authorization": f"Bearer {clerk.token(step.who, forms, now)}"}
     token = token_of(step.who)
-    match step.by:
+    match kind:
         case "cookie":
             return {"Cookie": f"agentbot-session={token}"}
         case "secure cookie":

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import respx
 
+from tests.contract import clerk
 from tests.contract.heard import names_of_request
 from tests.contract.words import written_out
 
@@ -35,6 +36,8 @@ def _by_host(state: dict[str, Any]) -> dict[str, Any]:
     upstreams = {name: each for name, each in (_ALWAYS_THERE | state).items() if name != "services"}
     services = state.get("services", {})
     probed = {name_of(name): each if each == "down" else {"GET /health": each} for name, each in services.items()}
+    if isinstance(upstreams.get("clerk"), dict):
+        upstreams["clerk"] = clerk.answers_of(upstreams["clerk"])
     return upstreams | probed
 
 

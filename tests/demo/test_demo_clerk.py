@@ -22,7 +22,7 @@ def clerk():
 
 @pytest.fixture
 async def url(clerk):
-    async with running(demo.routes(clerk), demo.NOT_FOUND) as url:
+    async with running(demo.routes(clerk), demo.BackendApi(clerk)) as url:
         yield url
 
 
@@ -96,6 +96,7 @@ async def test_members_come_in_pages(client, url, query, numbers):
         (demo.MEMBERSHIPS + "?limit=0", KEY, 422),
         (demo.MEMBERSHIPS + "?offset=-1", KEY, 422),
         ("/v1/organizations/org_other/memberships", KEY, 404),
+        ("/v1/organizations/org_other/memberships", {}, 401),
     ],
 )
 async def test_what_is_not_a_good_question_is_refused(client, url, target, headers, status):

@@ -10,9 +10,25 @@ import pytest
 
 from bff import __version__
 from bff.endpoints import PLANS
+from demo import gateway
 from demo.faults import Faults
 from demo.platform import Platform
 from tests.e2e.process import run
+
+ALL_WELL = {
+    "user_store": "ok",
+    "gateway": "ok",
+    "sessions": "ok",
+    "metrics": "ok",
+    "chat": "ok",
+    "backend": "ok",
+    "codex": "ok",
+    "clerk keys": "ok",
+    "clerk members": "ok",
+    "service Agentbot API": "ok",
+    "service Tempo Soul": "ok",
+    "service x402 Gateway": "degraded",
+}
 
 
 async def test_check_of_a_good_platform(settings: dict[str, Any], tmp_path: Path) -> None:
@@ -20,17 +36,7 @@ async def test_check_of_a_good_platform(settings: dict[str, Any], tmp_path: Path
     status, output, errors = await run("check", folder=tmp_path)
 
     assert (status, errors) == (0, "")
-    results = _results(output)
-    assert results == {
-        "user_store": "ok",
-        "gateway": "ok",
-        "sessions": "ok",
-        "metrics": "ok",
-        "backend": "ok",
-        "service Agentbot API": "ok",
-        "service Tempo Soul": "ok",
-        "service x402 Gateway": "degraded",
-    }
+    assert _results(output) == ALL_WELL
 
 
 async def test_check_of_what_does_not_answer(
@@ -38,21 +44,54 @@ async def test_check_of_what_does_not_answer(
 ) -> None:
     await platform.upstreams["metrics"].misbehave(Faults(status=500))
     await platform.upstreams["tempo-soul"].misbehave(Faults(refuse=True))
-    del storeless["upstreams"]["backend"]
+    for name in ("backend", "codex", "clerk"):
+        del storeless["upstreams"][name]
     (tmp_path / "other.yaml").write_text(json.dumps(storeless), encoding="utf-8")
     status, output, errors = await run("check", "--config", "other.yaml", folder=tmp_path)
 
     assert (status, errors) == (1, "")
-    assert _results(output) == {
-        "user_store": "failed",
-        "gateway": "ok",
-        "sessions": "ok",
-        "metrics": "failed",
-        "backend": "disabled",
-        "service Agentbot API": "ok",
-        "service Tempo Soul": "failed",
-        "service x402 Gateway": "degraded",
-    }
+    failed = dict.fromkeys(("user_store", "metrics", "service Tempo Soul"), "failed")
+    disabled = dict.fromkeys(("backend", "codex", "clerk keys", "clerk members"), "disabled")
+    assert _results(output) == ALL_WELL | failed | disabled
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"backend": {"api_key": "another-key"}}, {"backend": "status 403"}),
+        ({"clerk": {"secret_key": "sk_test_another"}}, {"clerk members": "status 401"}),
+        ({"codex": {"url": "http://127.0.0.1:1"}}, {"codex": "refused"}),
+        (
+            {"clerk": {"jwks_url": "http://127.0.0.1:1/jwks", "api_url": "http://127.0.0.1:1"}},
+            {"clerk keys": "refused", "clerk members": "refused"},
+        ),
+    ],
+    ids=str,
+)
+async def test_check_says_what_is_wrong(
+    settings: dict[str, Any], wrong: dict[str, dict[str, str]], said: dict[str, str], tmp_path: Path
+) -> None:
+    for name, keys in wrong.items():
+        settings["upstreams"][name].update(keys)
+    (tmp_path / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    status, output, errors = await run("check", folder=tmp_path)
+
+    assert (status, errors) == (1, "")
+    assert _results(output) == ALL_WELL | dict.fromkeys(said, "failed")
+    assert {name: _table(output)[name][-1] for name in said} == said
+    assert not [key for keys in wrong.values() for key in keys.values() if key in output]
+
+
+async def test_check_says_that_chat_is_off(
+    settings: dict[str, Any], platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(platform.upstreams["gateway"]._routes, "/v1/chat/completions", gateway.NOT_FOUND)
+    (tmp_path / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    status, output, errors = await run("check", folder=tmp_path)
+
+    assert (status, errors) == (1, "")
+    assert _results(output) == ALL_WELL | {"chat": "failed"}
+    assert _table(output)["chat"][-1] == "status 404"
 
 
 async def test_plans_lists_every_plan_with_its_sources(tmp_path: Path) -> None:
@@ -119,7 +158,12 @@ async def test_port_that_is_taken_is_named(tmp_path: Path) -> None:
     assert (status, output, errors) == (2, "", f"bff: 127.0.0.1:{port}: Address already in use\n")
 
 
-def _results(table: str) -> dict[str, str]:
+def _results(output: str) -> dict[str, str]:
     """Return the second column of the table by the first."""
-    rows = [re.split(r"\s{2,}", line.strip()) for line in table.strip().splitlines()[1:]]
-    return {row[0]: row[1] for row in rows}
+    return {name: row[1] for name, row in _table(output).items()}
+
+
+def _table(output: str) -> dict[str, list[str]]:
+    """Return the table's rows by their first column."""
+    rows = [re.split(r"\s{2,}", line.strip()) for line in output.strip().splitlines()[1:]]
+    return {row[0]: row for row in rows}

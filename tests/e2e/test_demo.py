@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from string import Template
 
 import httpx
 import pytest
@@ -38,7 +39,8 @@ async def demo(tmp_path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process
 
 async def test_demo_does_what_it_prints(demo: tuple[asyncio.subprocess.Process, str]) -> None:
     _, printed = demo
-    data, summary, break_it, broken, mend_it = [await _curl(line) for line in _curl_lines(printed)]
+    answers = [await _curl(line) for line in _curl_lines(printed)]
+    data, summary, break_it, broken, mend_it, *elsewhere = answers
 
     assert data.json()["health"]["status"] == "healthy"
     assert summary.json()["trial"]["active"] > 0
@@ -46,11 +48,26 @@ async def test_demo_does_what_it_prints(demo: tuple[asyncio.subprocess.Process, 
     assert broken.json()["health"]["status"] == "degraded"
     assert broken.headers["bff-degraded"] == "gateway;reason=timeout"
     assert mend_it.json() == {"upstream": "gateway", "faults": {}}
+    _assert_codex_lb_answers(*elsewhere[:2])
+    _assert_members_are_answered(*elsewhere[2:])
 
     public, ops = re.findall(r"http://127\.0\.0\.1:\d+", printed)[:2]
     for cookie in re.findall(r"(agentbot-session=\S+)$", printed, re.MULTILINE):
         assert (await _curl(f"curl -b {cookie} {public}/api/dashboard/bootstrap")).status_code == 200
     assert (await _curl(f"curl {ops}/readyz")).json() == {"status": "ready"}
+
+
+def _assert_codex_lb_answers(overview: httpx.Response, models: httpx.Response) -> None:
+    assert overview.json()["accountCounts"]["total"] == 8
+    assert (models.status_code, models.json()["error"]["code"]) == (401, "totp_required")
+
+
+def _assert_members_are_answered(*stats: httpx.Response) -> None:
+    assert [answer.status_code for answer in stats] == [200] * 4
+    everybody, sales, member, member_v1 = (answer.json() for answer in stats)
+    assert everybody["uniqueUsers"] > sales["uniqueUsers"] > member["uniqueUsers"] == 1
+    assert member == member_v1
+    assert {answer["kbFileCount"] for answer in (everybody, sales, member)} == {everybody["kbFileCount"]}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
@@ -68,7 +85,9 @@ async def test_demo_ends_with_all_that_it_started(
 
 
 def _curl_lines(printed: str) -> list[str]:
-    return [part.strip() for line in printed.splitlines() for part in line.split(";") if "curl " in part]
+    exported = dict(re.findall(r"^  export (\w+)=(\S+)$", printed, re.MULTILINE))
+    lines = Template(printed).substitute(exported).splitlines()
+    return [part.strip() for line in lines for part in line.split(";") if "curl " in part]
 
 
 async def _curl(line: str) -> httpx.Response:

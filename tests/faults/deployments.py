@@ -57,13 +57,15 @@ class Deployments:
         await self._free.wait()
         await json_answer({"gatewayId": f"gw_{order['agentId']}"})(scope, receive, send)
 
-    def settings(self, store: str, **gateway: Any) -> dict[str, Any]:
-        """Return the configuration of one that deploys here; ``gateway`` are further keys of that upstream."""
-        patient = {"statement_timeout": 20, "pool_wait": 20}  # what is tried is not how quick this machine is
+    def settings(self, store: str, *, patience: float = 20, **gateway: Any) -> dict[str, Any]:
+        """Return the configuration of one that deploys here; ``gateway`` are further keys of that upstream.
+
+        ``patience`` in seconds is that with the store, long because no crowd is to find this machine too slow.
+        """
         return {
             "auth": {"admin_emails": [ADMIN_EMAIL], "identity_ttl": 3600},
             "upstreams": {
-                "user_store": {"url": store, **patient},
+                "user_store": {"url": store, "statement_timeout": patience, "pool_wait": patience},
                 "gateway": {"url": self.url, "internal_key": "key", "max_concurrency": 1000, **gateway},
             },
         }
@@ -75,7 +77,7 @@ class Caller:
     def __init__(self, client: httpx.AsyncClient, url: str, user: str) -> None:
         self._client = client
         self._url = url + PATH
-        self._cookie = {"Cookie": f"agentbot-session={_token(user)}"}
+        self._cookie = session_of(user)
 
     async def provision(self, key: str | None = None, name: str = "n", **fields: Any) -> httpx.Response:
         """Ask for an agent; ``key`` is the Idempotency-Key."""
@@ -97,16 +99,14 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @asynccontextmanager
-async def provisioning(
-    store: str, deployments: Deployments, user: str = "u", **gateway: Any
-) -> AsyncIterator[Caller]:
-    """Run a gateway in this process, on a port; yield a user who asks it."""
-    built = Gateway(validate(deployments.settings(store, **gateway)))
+async def provisioning(store: str, deployments: Deployments, **settings: Any) -> AsyncIterator[Caller]:
+    """Run a gateway in this process, on a port; yield the user ``u`` who asks it."""
+    built = Gateway(validate(deployments.settings(store, **settings)))
     listener = Listener(built.public, "127.0.0.1", 0)
     await listener.open()
     try:
         async with http() as client:
-            yield Caller(client, listener.url, user)
+            yield Caller(client, listener.url, "u")
     finally:
         await listener.close()
         await built.close()
@@ -128,6 +128,11 @@ async def let_time_pass(database: Database) -> None:
     """Have all agents be as they are for longer than any deployment takes."""
     at = (datetime.now(UTC) - timedelta(hours=1)).replace(tzinfo=None)
     await database.run('UPDATE "Agent" SET "updatedAt" = :at', at=at)
+
+
+def session_of(user: str) -> dict[str, str]:
+    """Return the header that carries the user's session."""
+    return {"Cookie": f"agentbot-session={_token(user)}"}
 
 
 def _token(user: str) -> str:

@@ -8,6 +8,7 @@ NO_AGENT: Final = (404, {"error": "Agent not found"})
 
 _BACKEND_DOWN: Final = (502, "Backend service unavailable")
 _ORDERS: Final = ("start", "stop", "restart", "update", "repair", "reset-memory")
+ORDERS: Final = [f"instance.{order}" for order in _ORDERS]
 
 # Operation -> status and message when an upstream fails that it needs.
 FAILED: Final[dict[str, tuple[int, str]]] = {
@@ -37,7 +38,7 @@ FAILED: Final[dict[str, tuple[int, str]]] = {
     "agents.config.update": (500, "Failed to update agent configuration"),
     "agents.verify": (500, "Failed to verify agent"),
     "agents.unverify": (500, "Failed to remove verification"),
-    **{f"instance.{order}": (500, "Internal server error") for order in _ORDERS},
+    **dict.fromkeys(ORDERS, (500, "Internal server error")),
     "agent.chat": (500, "Internal error"),
     "agent.update-skill": (500, "Internal error"),
     "agent.set-credential": (500, "Internal error"),
@@ -46,7 +47,7 @@ FAILED: Final[dict[str, tuple[int, str]]] = {
 
 # The same where the documents tell the agent management service's failures apart.
 BACKEND_FAILED: Final[dict[str, tuple[int, str]]] = {
-    **{f"instance.{name}": _BACKEND_DOWN for name in ("details", "stats", "token", *_ORDERS)},
+    **dict.fromkeys(("instance.details", "instance.stats", "instance.token", *ORDERS), _BACKEND_DOWN),
     "provision": (502, "Provisioning service unavailable"),
 }
 
@@ -66,7 +67,7 @@ def failed(name: str, upstream: str, *, unknown: bool = False) -> tuple[int, dic
     """Return status and body when ``upstream`` fails; ``unknown``: what was to be done may have been done."""
     by_upstream = BACKEND_FAILED if upstream == "backend" else {}
     status, message = by_upstream.get(name) or FAILED[name]
-    if name in {f"instance.{order}" for order in _ORDERS}:
+    if name in ORDERS:
         return status, LIFECYCLE
     more = {"agents": [], "count": 0} if name == "agents.list" else {}
     return status, {"error": f"{message}: the outcome is unknown" if unknown else message, **more}

@@ -1,4 +1,4 @@
-"""A TCP proxy that can hang, refuse or reset: what may stand between the gateway and its database."""
+"""A TCP proxy that can hang, dawdle, refuse or reset: what may stand between the gateway and its database."""
 
 import asyncio
 import socket
@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
 
-Fault = Literal["hang", "refuse", "reset"]
+Fault = Literal["hang", "slow", "refuse", "reset"]
+
+SLOW_SECONDS = 0.2  # for each piece, there and back: a statement takes longer than the rig waits for one
 
 
 class Proxy:
@@ -29,7 +31,7 @@ class Proxy:
             self._flowing.clear()
         else:
             self._flowing.set()
-        if fault is not None and fault != "hang":
+        if fault in {"refuse", "reset"}:
             self._reset_all()
         if fault == "refuse":
             self._stop_listening()
@@ -70,6 +72,8 @@ class Proxy:
         try:
             while data := await source.read(65536):
                 await self._flowing.wait()
+                if self._fault == "slow":
+                    await asyncio.sleep(SLOW_SECONDS)
                 sink.write(data)
                 await sink.drain()
         except OSError:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from bff.endpoints import ACTIONS, PLANS
-from bff.plans import Access, Operation, Plan
+from bff.plans import Access, Action, Operation
 from demo import store
 from demo.conversations import conversations
 from demo.people import ADMIN, PEOPLE, Person
@@ -28,7 +28,7 @@ SKILL: Final[str] = next(
     for table, rows in store.rows_of(_NOW, "http://127.0.0.1:1")
     if table is tables.installed_skill
     for row in rows
-    if row["userId"] == BOB.id
+    if row["userId"] == BOB.id and row["enabled"]
 )
 
 BODIES: Final[dict[str, dict[str, Any]]] = {
@@ -38,7 +38,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "agents.verify": {"verificationType": "eas", "attestationUid": "0x123"},
     "agent.chat": {"message": "2 + 3"},
     "agent.create-session": {"action": "create-session"},
-    "agent.update-skill": {"action": "update-skill", "skillId": SKILL, "enabled": True},
+    "agent.update-skill": {"action": "update-skill", "skillId": SKILL, "enabled": False},
     "agent.set-credential": {"action": "set-credential", "key": "anthropic", "value": "sk-ant-secret"},
     "chat.send": {"message": "2 + 3"},
 }
@@ -61,7 +61,7 @@ def url(operation: Operation[Any], query: str = "") -> str:
 
 
 def method(operation: Operation[Any]) -> str:
-    return "GET" if isinstance(operation, Plan) else next(a.method for a in WRITES if a is operation)
+    return operation.method if isinstance(operation, Action) else "GET"
 
 
 def content(operation: Operation[Any]) -> bytes | None:

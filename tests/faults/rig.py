@@ -29,6 +29,9 @@ WITHIN = 8.0
 PATIENCE = 0.3
 OFTEN = 1_000_000
 
+# For tests of the faults, each as it is: no breaker hides one behind another.
+UNBROKEN = {"upstreams": {name: {"breaker": {"failures": OFTEN}} for name in ("gateway", "sessions", "backend")}}
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -57,12 +60,14 @@ class Ear:
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
         self.instead: ASGIApp | None = None
+        self.instead_at: dict[str, ASGIApp] = {}
         self.heard: Counter[str] = Counter()
         upstream._listener._config.app = self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.heard[f"{scope['method']} {scope['path']}"] += 1
-        await (self.instead or self.upstream)(scope, receive, send)
+        instead = self.instead_at.get(scope["path"], self.instead)
+        await (instead or self.upstream)(scope, receive, send)
 
 
 class Rig:
@@ -98,6 +103,16 @@ class Rig:
         for ear in self._ears[upstream]:
             ear.instead = None if isinstance(fault, Faults) else fault
             await ear.upstream.misbehave(fault if isinstance(fault, Faults) else None)
+
+    def misbehave_at(self, upstream: str, path: str, answer: ASGIApp) -> None:
+        """Have the upstream answer so at this path alone, from now on."""
+        for ear in self._ears[upstream]:
+            ear.instead_at[path] = answer
+
+    def gate(self, upstream: str, before: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Put what ``before`` makes of it in the upstream's place."""
+        for ear in self._ears[upstream]:
+            ear.instead = before(ear.upstream)
 
     def heard(self, *upstreams: str) -> Counter[str]:
         """Return which requests have reached these upstreams, all without a name, and how often each."""
@@ -144,7 +159,7 @@ def _stop_the_clocks(platform: Platform, now: datetime) -> None:
 def _settings(platform: Platform, sessions: str, store: str) -> dict[str, Any]:
     settings = platform.settings(Path("unused"))
     quick = {"timeout": PATIENCE, "breaker": {"open_for": 0.05}}
-    own = {
+    own: dict[str, dict[str, Any]] = {
         "sessions": {"url": sessions},
         "gateway": {"chat_deadline": PATIENCE, "deploy_deadline": PATIENCE},
         "backend": {"provision_deadline": PATIENCE},

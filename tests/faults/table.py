@@ -62,7 +62,7 @@ UNKNOWN: Final = frozenset(
 )
 
 # Words of the faults, none of which may reach a caller.
-ECHOES: Final = (b"It works", b"169.254", b"xxxxxxxx", b"not a list", b"neither", b"12345", b"Internal Server Error")
+ECHOES: Final = (b"It works", b"169.254", b"xxxx", b"not a list", b"neither", b"12345", b"Internal Server Error")
 
 
 def echoes(content: bytes) -> list[bytes]:

@@ -1,6 +1,7 @@
 """Provisioning in a crowd and in trouble: no agent too many, none twice, none that waits for ever."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -8,8 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import make_url
+from starlette.types import Receive, Scope, Send
 
+from demo.asgi import HTML_TYPE, Answer, whole_body
+from demo.listener import Listener
 from tests.e2e.process import Serving, serving
 from tests.faults.deployments import (
     ADMIN_EMAIL,
@@ -20,8 +23,8 @@ from tests.faults.deployments import (
     http,
     let_time_pass,
     provisioning,
+    session_of,
 )
-from tests.faults.proxy import proxy
 from tests.faults.rig import until
 from tests.stores import Database, agent_row
 from upstreams.user_store import tables
@@ -76,12 +79,22 @@ async def test_a_crowd_at_two_processes_gets_as_many_agents_as_the_plan_has(
     plan: str, limit: int, postgres: Database, gateway: Deployments, processes: Processes
 ) -> None:
     await add_user(postgres, plan=plan)
+    await _insert_slowly(postgres)
     settings = gateway.settings(postgres.url)
     async with http() as client:
         users = [Caller(client, (await processes(settings)).public, "u") for _ in range(2)]
         answers = await asyncio.gather(*(user.provision() for _ in range(CROWD // 2) for user in users))
 
     await _assert_exactly(limit, answers, postgres, gateway)
+
+
+async def _insert_slowly(postgres: Database) -> None:
+    """Have inserting an agent take long, so that who does not wait for it counts without it."""
+    await postgres.run(
+        """CREATE OR REPLACE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN PERFORM pg_sleep(0.2); RETURN NEW; END $$"""
+    )
+    await postgres.run('CREATE TRIGGER slowly AFTER INSERT ON "Agent" FOR EACH ROW EXECUTE FUNCTION slowly()')
 
 
 @pytest.mark.parametrize(
@@ -127,11 +140,22 @@ async def test_what_is_stored(database: Database, gateway: Deployments) -> None:
     assert row["createdAt"].replace(tzinfo=UTC) == datetime.fromisoformat(made["createdAt"])
 
 
+async def test_nothing_is_deployed_that_no_place_is_kept_for(postgres: Database, gateway: Deployments) -> None:
+    await add_user(postgres)
+    async with provisioning(postgres.url, gateway, patience=0.5) as user:
+        async with postgres.holding('LOCK TABLE "Agent" IN EXCLUSIVE MODE'):
+            failed = await user.provision(key="k")
+        assert (failed.status_code, failed.json()) == (500, {"error": "Failed to provision agent"})
+        assert await agents(postgres) == []
+        assert gateway.heard == []
+        assert (await user.provision(key="k")).status_code == 201
+
+
 async def test_a_gateway_killed_while_it_deploys_leaves_an_agent_in_error_and_a_free_place(
     postgres: Database, gateway: Deployments, processes: Processes
 ) -> None:
     await add_user(postgres)
-    settings = gateway.settings(postgres.url, deploy_deadline=1)
+    settings = gateway.settings(postgres.url, deploy_deadline=5)
     gateway.hold()
     async with http() as client:
         killed = await processes(gateway.settings(postgres.url))
@@ -195,121 +219,51 @@ async def test_a_place_that_was_given_to_another_agent_is_not_taken_twice(
         }
 
 
-async def test_a_crowd_with_one_key_gets_one_agent(database: Database, gateway: Deployments) -> None:
-    await add_user(database, plan="enterprise")
-    gateway.hold()
-    async with provisioning(database.url, gateway) as user:
-        asking = [asyncio.create_task(user.provision(key="k")) for _ in range(10)]
-        await until(lambda: gateway.heard)
-        assert (await user.provision(key="k", name="another body")).status_code == 422
-        gateway.release()
-        answers = await asyncio.gather(*asking)
-
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.content for answer in answers}) == 1
-    assert len(gateway.heard) == len(await agents(database)) == 1
+async def _echo(_scope: Scope, receive: Receive, send: Send) -> None:
+    await Answer(500, HTML_TYPE, await whole_body(receive))(_scope, receive, send)
 
 
-async def test_a_repeat_is_told_the_outcome_when_the_first_caller_has_left(
-    database: Database, gateway: Deployments
-) -> None:
-    await add_user(database)
-    gateway.hold()
-    async with provisioning(database.url, gateway) as user:
-        leaving = asyncio.create_task(user.provision(key="k"))
-        await until(lambda: gateway.heard)
-        staying = asyncio.create_task(user.provision(key="k"))
-        leaving.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await leaving
-        assert await user.statuses() == ["provisioning"]
-        gateway.release()
-        answer, later = await staying, await user.provision(key="k")
-
-    assert (answer.status_code, later.status_code) == (201, 201)
-    assert answer.content == later.content
-    assert gateway.heard == [answer.json()["agent"]["id"]]
+@pytest.fixture
+async def echoing() -> AsyncIterator[str]:
+    """Give the address of an upstream that fails, and says what it was sent."""
+    listener = Listener(_echo, "127.0.0.1", 0)
+    await listener.open()
+    yield listener.url
+    await listener.close()
 
 
-@pytest.mark.parametrize("key", [None, "k"])
-async def test_an_agent_is_finished_although_its_caller_has_left(
-    key: str | None, database: Database, gateway: Deployments
-) -> None:
-    await add_user(database)
-    gateway.hold()
-    async with provisioning(database.url, gateway) as user:
-        leaving = asyncio.create_task(user.provision(key=key))
-        await until(lambda: gateway.heard)
-        leaving.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await leaving
-        assert await user.statuses() == ["provisioning"]
-        gateway.release()
-        await until(lambda: _all_run(user))
-
-    assert len(gateway.heard) == 1
+NO_SECRET = {"name": "n", "telegramUserId": "1"}
+SECRETS = {"telegramToken": "telegram-secret", "whatsappToken": "whatsapp-secret", "apiKey": "ai-secret"}
 
 
-async def _all_run(user: Caller) -> bool:
-    return await user.statuses() == ["running"]
+SENT = [
+    ("/api/provision", json.dumps(NO_SECRET | SECRETS), 502),
+    ("/api/provision", json.dumps(SECRETS | {"plan": "plan-secret"}), 400),
+    ("/api/provision", json.dumps(SECRETS | {"discordBotToken": ["discord-secret"]}), 400),
+    ("/api/provision", json.dumps(SECRETS)[:-1], 400),
+    ("/api/provision", json.dumps(SECRETS | {"a": "\0"}), 400),
+    ("/api/agents/provision", json.dumps(NO_SECRET | {"config": SECRETS}), 500),
+    ("/api/agents/provision", json.dumps(NO_SECRET | {"config": "config-secret"}), 400),
+    ("/api/agent", json.dumps({"action": "set-credential", "key": "telegram", "value": "value-secret"}), 503),
+]
 
 
-async def test_a_deployment_that_hangs_is_asked_for_once(sqlite: Database, gateway: Deployments) -> None:
-    await add_user(sqlite, plan="pro")
-    gateway.hold()
-    async with provisioning(sqlite.url, gateway, deploy_deadline=0.3, retries=5) as user:
-        answers = await asyncio.gather(*(user.provision(key=f"k{number}") for number in range(3)))
-        again = await asyncio.gather(*(user.provision(key=f"k{number}") for number in range(3)))
+async def test_no_token_is_ever_told_or_logged(sqlite: Database, echoing: str, processes: Processes) -> None:
+    await add_user(sqlite)
+    upstreams = {"gateway": {"url": echoing}, "backend": {"url": echoing, "api_key": "the-key"}}
+    process = await processes(
+        {"log": {"level": "debug"}, "upstreams": {"user_store": {"url": sqlite.url}, **upstreams}}
+    )
+    statuses = [status for _, _, status in SENT]
+    async with http() as client:
+        answers = [
+            await client.post(process.public + path, content=content, headers=session_of("u"))
+            for path, content, _ in SENT
+        ]
+    process.process.terminate()
+    await process.ended()
 
-        assert [answer.status_code for answer in answers] == [500] * 3
-        assert [answer.headers["bff-degraded"] for answer in answers] == [
-            "gateway;reason=timeout;outcome=unknown"
-        ] * 3
-        assert [answer.content for answer in again] == [answer.content for answer in answers]
-        assert await user.statuses() == ["error"] * 3
-    assert sorted(gateway.heard) == [row["id"] for row in await agents(sqlite)]
-
-
-@pytest.mark.parametrize(
-    ("before", "fields", "change"),
-    [
-        (402, {"subscriptionStatus": "inactive"}, """UPDATE "User" SET "subscriptionStatus" = 'active'"""),
-        (429, {}, """UPDATE "Agent" SET "status" = 'error'"""),
-    ],
-)
-async def test_a_refusal_is_not_what_a_repeat_is_told(
-    before: int, fields: dict[str, Any], change: str, sqlite: Database, gateway: Deployments
-) -> None:
-    await add_user(sqlite, **fields)
-    await sqlite.add(tables.agent, agent_row("a", "u"))
-    async with provisioning(sqlite.url, gateway) as user:
-        refused = await user.provision(key="k")
-        await sqlite.run(change)
-        await sqlite.run("""DELETE FROM "Agent" WHERE "id" = 'a'""")
-        answer = await user.provision(key="k")
-
-    assert (refused.status_code, answer.status_code) == (before, 201)
-
-
-async def test_a_repeat_deploys_nothing_when_the_store_failed_after_the_deployment(
-    postgres: Database, gateway: Deployments
-) -> None:
-    await add_user(postgres)
-    url = make_url(postgres.url)
-    assert url.port is not None
-    gateway.hold()
-    async with proxy(url.port) as between:
-        store = url.set(port=between.port).render_as_string(hide_password=False)
-        async with provisioning(store, gateway) as user:
-            asking = asyncio.create_task(user.provision(key="k"))
-            await until(lambda: gateway.heard)
-            await between.misbehave("refuse")
-            gateway.release()
-            failed = await asking
-            await between.misbehave(None)
-            again = await user.provision(key="k")
-
-            assert (failed.status_code, again.status_code) == (500, 500)
-            assert len(gateway.heard) == 1
-            await let_time_pass(postgres)
-            assert await until(user.statuses) == ["error"]
+    assert [answer.status_code for answer in answers] == statuses
+    assert [line["status"] for line in process.logs if line["event"] == "request"] == statuses
+    assert not [answer for answer in answers if "-secret" in f"{answer.headers.raw}{answer.text}"]
+    assert "-secret" not in process.errors.read_text(encoding="utf-8")

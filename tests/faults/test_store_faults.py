@@ -1,34 +1,51 @@
-"""Every fault of the user store under every plan that needs it: a kept copy, else the documented error."""
+"""Every fault of the user store under every operation that needs it: a kept copy, else the documented error."""
 
 from typing import Any, get_args
 
 import pytest
 
-from bff.endpoints import PLANS
-from bff.plans import Access, Plan
+from bff.plans import Access, Operation, Plan
+from demo.people import ADMIN
+from tests.faults.documented import LIFECYCLE, ORDERS, UNAVAILABLE, failed
 from tests.faults.proxy import Fault, Proxy
-from tests.faults.rig import Answer, Rig, rig, until
+from tests.faults.questions import AGENT_READS, BOB, DASHBOARDS, READS, WRITES
+from tests.faults.rig import OFTEN, Answer, Rig, rig, until
+from tests.faults.table import SLACK
 
-SLACK = 0.25
 STRANGER = "demo-session-carol"
+every_fault = pytest.mark.parametrize("fault", get_args(Fault))
 
-NEEDING = [plan for plan in PLANS if any(source.upstream == "user_store" for source in plan.sources)]
+
+def needs_the_store(plan: Plan[Any]) -> bool:
+    return bool(plan.subject) or any(each.upstream == "user_store" and each.required for each in plan.sources)
+
+
+NEEDING = [plan for plan in DASHBOARDS if needs_the_store(plan)]
+AGENTS_NEEDING = [plan for plan in AGENT_READS if needs_the_store(plan)]
+WRITES_NEEDING = [action for action in WRITES if action.subject or "user_store" in action.asks]
 CASES = [pytest.param(plan, fault, id=f"{plan.name}-{fault}") for plan in NEEDING for fault in get_args(Fault)]
-every_fault = pytest.mark.parametrize(("plan", "fault"), CASES)
+every_dashboard = pytest.mark.parametrize(("plan", "fault"), CASES)
+
+# Of these operations the store only has to tell who is asking.
+WITHOUT = {
+    *("agent.endpoints", "agent.unknown", "agent.health", "agent.sessions", "agent.session", "agent.memory"),
+    *("chat.messages", "chat.send", "agent.chat", "agent.create-session", "provision"),
+}
 
 
-def test_the_plans_that_need_the_store() -> None:
-    assert {plan.name for plan in PLANS if plan.access is not Access.ANYONE} == {plan.name for plan in NEEDING}
+def test_the_operations_that_need_the_store() -> None:
+    needing = {each.name for each in (*NEEDING, *AGENTS_NEEDING, *WRITES_NEEDING)}
+    assert {each.name for each in (*READS, *WRITES)} - needing == WITHOUT | {"dashboard.health"}
 
 
 def url(between: Proxy) -> str:
     return f"postgresql://postgres@127.0.0.1:{between.port}/postgres"
 
 
-@every_fault
+@every_dashboard
 async def test_nothing_kept_is_the_documented_error(plan: Plan[Any], fault: Fault, between: Proxy) -> None:
     async with rig(url(between)) as the:
-        await _make_the_session_known(the, plan)
+        await _make_sessions_known(the, other_than=plan)
         await between.misbehave(fault)
         answer = await the.ask(plan)
 
@@ -36,10 +53,10 @@ async def test_nothing_kept_is_the_documented_error(plan: Plan[Any], fault: Faul
         _assert_documented(plan, answer)
 
         await between.misbehave(None)
-        await until(lambda: _is_complete(the, plan))
+        await until(lambda: _are_complete(the, plan))
 
 
-@every_fault
+@every_dashboard
 async def test_kept_copy_is_served_and_strangers_wait(plan: Plan[Any], fault: Fault, between: Proxy) -> None:
     async with rig(url(between)) as the:
         complete = await the.ask(plan)
@@ -59,7 +76,7 @@ async def test_kept_copy_is_served_and_strangers_wait(plan: Plan[Any], fault: Fa
         _assert_nobody_knows(plan, stranger)
 
         await between.misbehave(None)
-        await until(lambda: _is_complete(the, plan))
+        await until(lambda: _are_complete(the, plan))
 
 
 async def test_kept_copy_is_not_served_for_ever(between: Proxy) -> None:
@@ -80,33 +97,93 @@ async def test_kept_copy_is_not_served_for_ever(between: Proxy) -> None:
         await until(is_refused)
 
 
-async def _make_the_session_known(the: Rig, plan: Plan[Any]) -> None:
-    other = next(each for each in NEEDING if each is not plan and each.access is not Access.ADMIN)
-    token = None if plan.access is not Access.ADMIN else "demo-session-admin"
-    assert (await the.ask(other, who=token)).status == 200
+@every_fault
+async def test_agents_nobody_can_tell_the_owner_of(fault: Fault, between: Proxy) -> None:
+    needing = [*AGENTS_NEEDING, *WRITES_NEEDING]
+    async with rig(url(between), LASTING) as the:
+        complete = await the.ask_all(AGENTS_NEEDING)
+        assert all(answer.is_complete for answer in complete.values())
+        await _make_sessions_known(the)
+        before = the.heard()
+        await between.misbehave(fault)
+        answers = await the.ask_all(needing)
+
+        assert the.heard() == before, "no upstream is asked before the store has said whose it is"
+        for operation in needing:
+            answer = answers[operation.name]
+            assert answer.seconds < operation.deadline + SLACK
+            _assert_documented(operation, answer)
+
+        await between.misbehave(None)
+        await until(lambda: _are_complete(the, *needing))
 
 
-async def _is_complete(the: Rig, plan: Plan[Any]) -> bool:
-    return (await the.ask(plan)).is_complete
+@every_fault
+async def test_agents_of_nobody_knows_whom(fault: Fault, between: Proxy) -> None:
+    operations = [*AGENT_READS, *WRITES]
+    async with rig(url(between)) as the:
+        await between.misbehave(fault)
+        answers = await the.ask_all(operations)
+
+        assert not the.heard()
+        for operation in operations:
+            answer = answers[operation.name]
+            assert answer.seconds < operation.deadline + SLACK
+            _assert_nobody_knows(operation, answer)
 
 
-def _assert_documented(plan: Plan[Any], answer: Answer) -> None:
-    if plan.fallback is not None:
+@every_fault
+async def test_what_a_gateway_tells_needs_no_store(fault: Fault, between: Proxy) -> None:
+    names = {"agent.sessions", "agent.session", "agent.memory", "chat.messages", "agent.endpoints", "chat.send"}
+    operations = [each for each in (*AGENT_READS, *WRITES) if each.name in names]
+    health = next(plan for plan in AGENT_READS if plan.name == "agent.health")
+    async with rig(url(between)) as the:
+        complete = await the.ask(health)
+        await between.misbehave(fault)
+        answers = await the.ask_all(operations)
+        degraded = await the.ask(health)
+
+        assert all(answer.is_complete for answer in answers.values())
+        assert degraded.body == complete.body | {"model": None, "skills": []}
+        assert complete.body["model"]
+        assert complete.body["skills"]
+        assert degraded.headers["bff-degraded"].startswith("user_store;reason=")
+
+
+LASTING = {
+    "auth": {"identity_ttl": 3600},
+    "upstreams": {"user_store": {"breaker": {"failures": OFTEN}}},
+}
+
+
+async def _make_sessions_known(the: Rig, other_than: Plan[Any] | None = None) -> None:
+    other = next(plan for plan in NEEDING if plan is not other_than and plan.access is not Access.ADMIN)
+    for person in (BOB, ADMIN):
+        assert (await the.ask(other, who=person.session_token)).status == 200
+
+
+async def _are_complete(the: Rig, *operations: Operation[Any]) -> bool:
+    return all(answer.is_complete for answer in (await the.ask_all(operations)).values())
+
+
+def _assert_documented(operation: Operation[Any], answer: Answer) -> None:
+    assert b"127.0.0.1" not in answer.content
+    if isinstance(operation, Plan) and operation.fallback is not None:
         assert answer.status == 200
-        assert answer.body == plan.fallback.model_dump(mode="json")
+        assert answer.body == operation.fallback.model_dump(mode="json")
         assert answer.headers["bff-degraded"].startswith("user_store;reason=")
         return
-    assert answer.status == 500
-    more = {"details", "responseTime"} if plan.name == "dashboard.data" else set()
-    assert answer.body.keys() == {"error"} | more
-    assert answer.body["error"] == plan.failed
-    assert b"127.0.0.1" not in answer.content
+    body = answer.body
+    if operation.name == "dashboard.data":
+        assert body.pop("details").startswith("user_store: ")
+        assert body.pop("responseTime") >= 0
+    assert (answer.status, body) == failed(operation.name, "user_store"), operation.name
 
 
-def _assert_nobody_knows(plan: Plan[Any], answer: Answer) -> None:
-    if plan.fallback is not None:
-        _assert_documented(plan, answer)
+def _assert_nobody_knows(operation: Operation[Any], answer: Answer) -> None:
+    if isinstance(operation, Plan) and operation.fallback is not None:
+        _assert_documented(operation, answer)
         return
-    assert answer.status == 503
-    assert answer.body == {"error": "Service unavailable"}
+    expected = LIFECYCLE if operation.name in ORDERS else UNAVAILABLE
+    assert (answer.status, answer.body) == (503, expected), operation.name
     assert answer.headers["retry-after"].isdigit()

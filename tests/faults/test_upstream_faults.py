@@ -1,44 +1,15 @@
-"""Every fault of every HTTP upstream of every plan: the answer comes in time, says what is missing, and heals."""
+"""Every fault of every HTTP upstream of every dashboard: it comes in time, says what is missing, and heals."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bff import clients
-from bff.endpoints import PLANS
 from bff.plans import Plan
-from demo.faults import Faults
+from tests.faults.questions import DASHBOARDS
 from tests.faults.rig import Answer, rig, until
-from upstreams import gateway
+from tests.faults.table import FAULTS, SLACK, echoes
 from upstreams.failure import Reason
-
-# What a promise of 50 ms may take on a machine that does other things too.
-SLACK = 0.25
-
-FAULTS = {
-    "hang": (Faults(hang=True), "timeout"),
-    "slow": (Faults(slow=True), "timeout"),
-    "latency": (Faults(latency=60), "timeout"),
-    "reset": (Faults(reset=True), "reset"),
-    "refuse": (Faults(refuse=True), "refused"),
-    "truncated": (Faults(truncated=True), "reset"),
-    "huge": (Faults(huge=True), "too_large"),
-    "gzip_bomb": (Faults(gzip_bomb=True), "malformed"),
-    "html": (Faults(html=True), "malformed"),
-    "malformed": (Faults(malformed=True), "malformed"),
-    "nan": (Faults(nan=True), "malformed"),
-    "deep": (Faults(deep=True), "malformed"),
-    "wrong_types": (Faults(wrong_types=True), "malformed"),
-    "nulls": (Faults(nulls=True), "malformed"),
-    "redirect": (Faults(redirect=True), "status"),
-    "500": (Faults(status=500), "status"),
-    "404": (Faults(status=404), "status"),
-    "401": (Faults(status=401), "status"),
-    "429": (Faults(status=429), "rate_limited"),
-    "503": (Faults(status=503), "status"),
-}
 
 # So little is read of a gateway's health that the bomb is too large before it is anything else.
 SPECIAL = {("gateway", "gzip_bomb"): "too_large"}
@@ -55,11 +26,9 @@ SERVICE_SAYS = {
 }
 SERVICE_KEEPS = {"nan", "nulls", "wrong_types"}  # nothing of "ok" and a 502 changes by these
 
-ECHOES = (b"It works", b"169.254", b"xxxxxxxx", b"not a list", b"neither", b"12345", b"Internal Server Error")
-
 CASES = [
     pytest.param(plan, source.upstream, fault, id=f"{plan.name}-{source.upstream}-{fault}")
-    for plan in PLANS
+    for plan in DASHBOARDS
     for source in plan.sources
     for fault in FAULTS
     if source.upstream != "user_store"
@@ -116,13 +85,7 @@ STAND_INS: dict[tuple[str, str], Stand] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Probe services for 0.4 s (the 4 s are promise 1's), and soon try a refused token again."""
-    monkeypatch.setattr(gateway, "_REFUSED_SECONDS", 0.1)
-    monkeypatch.setattr(clients, "_PROBES", replace(clients._PROBES, timeout=0.4, deadline=0.4))
-
-
+@pytest.mark.usefixtures("in_a_hurry")
 @pytest.mark.parametrize(("plan", "upstream", "fault"), CASES)
 async def test_fault(plan: Plan[Any], upstream: str, fault: str, sqlite_url: str) -> None:
     faults, usual = FAULTS[fault]
@@ -136,7 +99,7 @@ async def test_fault(plan: Plan[Any], upstream: str, fault: str, sqlite_url: str
         assert answer.status == 200
         assert answer.seconds < plan.deadline + SLACK
         plan.answer.model_validate(answer.body)
-        assert not [echo for echo in ECHOES if echo in answer.content]
+        assert not echoes(answer.content)
         if upstream == "services":
             _assert_services_say(fault, complete, answer)
         elif (upstream, fault) in HARMLESS:

@@ -169,12 +169,17 @@ async def test_no_cookie_breaks_out_of_its_header(cookie):
         json_answer([], 401),
         httpx.Response(401, content=b"\xff"),
         httpx.Response(401, content=b"[" * 50_000),
-        captured("codex-lb/models"),
-        json_answer({}, 500),
     ],
-    ids=["another code", "no code", "no object", "no UTF-8", "too deep", "taken after all", "trouble"],
+    ids=["another code", "no code", "no object", "no UTF-8", "too deep"],
 )
-async def test_a_refusal_without_a_known_reason_is_a_failure(again):
+async def test_a_refusal_without_a_known_reason_is_that_of_no_session(again):
+    assert await refusal(Upstream(captured(UNAUTHORIZED), again)) == "authentication_required"
+
+
+@pytest.mark.parametrize(
+    "again", [captured("codex-lb/models"), json_answer({}, 500)], ids=["taken after all", "trouble"]
+)
+async def test_a_refusal_that_is_not_repeated_is_a_failure(again):
     failed = await failure(captured(UNAUTHORIZED), again)
     assert (failed.reason, failed.status) == (Reason.STATUS, 401)
 
