@@ -131,6 +131,8 @@ class KeepTimes(Section):
 
 class Breaker(Section):
     failures: Annotated[int, Field(ge=1)] = 5
+    ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
+    volume: Annotated[int, Field(ge=1)] = 20
     open_for: Seconds = 1.0
 
 
@@ -169,6 +171,8 @@ class HttpPolicy(Section):
             retries=self.retries,
             max_concurrency=self.max_concurrency,
             failures=self.breaker.failures,
+            ratio=self.breaker.ratio,
+            volume=self.breaker.volume,
             open_for=self.breaker.open_for,
         )
 

@@ -41,6 +41,10 @@ class GatewayDirectory:
         token = account.gateway_token or (None if at.public_only else self._shared_token)
         return token if token is None or _is_header_text(token) else None
 
+    def is_private(self, account: Account) -> bool:
+        """Return whether the user is asked for with a token of the user's own, which opens nobody else's gateway."""
+        return account.gateway_token not in (None, self._shared_token)
+
 
 class RefusedTokens:
     """The tokens that gateways have just refused: one that sees too many of those locks out good ones too."""

@@ -113,6 +113,10 @@ class Sessions:
         self._directory = directory
         self._refused = refused
 
+    def is_private(self, account: Account) -> bool:
+        """Return whether what is listed for the user is the user's alone."""
+        return self._directory.is_private(account)
+
     async def list(self, account: Account) -> tuple[Session, ...]:
         """Return the user's newest conversations, at most 50, without their messages. Raises UpstreamFailure."""
         return (await self._invoke(account, _LIST, _SESSION_LIST, _MAX_LIST_BYTES)).sessions

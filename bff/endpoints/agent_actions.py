@@ -4,10 +4,10 @@ import secrets
 from typing import Final
 
 from bff.clients import Clients
-from bff.endpoints.agent_sessions import own_sessions
 from bff.endpoints.agent_status import PATH
 from bff.endpoints.chat import CHANGES as CHAT_CHANGES
 from bff.endpoints.chat import PER_USER, converse
+from bff.endpoints.sources import own_sessions
 from bff.figures.conversations import (
     began_at,
     new_session_id,

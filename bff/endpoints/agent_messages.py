@@ -5,7 +5,7 @@ from typing import Final, NamedTuple, Self
 
 from bff.clients import Clients
 from bff.endpoints.owned import AGENT
-from bff.figures.conversations import visible
+from bff.endpoints.sources import own_sessions
 from bff.figures.messages import Conversation, messages, of_agent, platform_of
 from bff.figures.paging import limit_of, offset_of
 from bff.plans import Access, Ask, Got, Plan, required
@@ -25,10 +25,9 @@ class MessagesQuery(NamedTuple):
 
 
 async def _conversations(up: Clients, ask: Ask[MessagesQuery]) -> list[Conversation]:
-    account = ask.caller.account
-    seen = of_agent(visible(account, await up.sessions.list(account)), ask.query.agent_id)
+    seen = of_agent(await own_sessions(up, ask), ask.query.agent_id)
     shown = [session for session in seen if platform_of(session)]
-    histories = await up.sessions.histories(account, [session.key for session in shown], _MAX_MESSAGES)
+    histories = await up.sessions.histories(ask.caller.account, [session.key for session in shown], _MAX_MESSAGES)
     return [Conversation(*each) for each in zip(shown, histories, strict=True)]
 
 

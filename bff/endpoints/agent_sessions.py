@@ -1,17 +1,18 @@
 """The conversations of a user's agent (document 004, "List sessions", "Get session", "Memory")."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from bff.clients import Clients
 from bff.endpoints.agent_status import PATH
+from bff.endpoints.sources import own_sessions
 from bff.figures import conversations
-from bff.figures.conversations import key_of, session_conversation, session_id, visible
+from bff.figures.conversations import key_of, session_conversation, session_id
 from bff.figures.messages import moment_of, spoken
 from bff.plans import Access, Ask, Got, NoQuery, Plan, Refused, required
 from contracts import interaction
 from upstreams.failure import UpstreamFailure
-from upstreams.sessions import Message, Session
+from upstreams.sessions import Message
 
 _MAX_ID_CHARS: Final = 200
 _MAX_MESSAGES: Final = 1000
@@ -30,12 +31,6 @@ class SessionQuery(NamedTuple):
 class Found(NamedTuple):
     summary: interaction.SessionSummary
     messages: tuple[Message, ...]
-
-
-async def own_sessions(up: Clients, ask: Ask[Any]) -> list[Session]:
-    """Return the conversations that the caller may see, newest first. Raises UpstreamFailure."""
-    account = ask.caller.account
-    return visible(account, await up.sessions.list(account))
 
 
 async def _session(up: Clients, ask: Ask[SessionQuery]) -> Found:

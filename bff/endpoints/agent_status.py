@@ -2,9 +2,8 @@
 
 from typing import Final, Literal
 
-from bff.clients import Clients
-from bff.endpoints.sources import GATEWAY
-from bff.figures.conversations import last_activity, visible
+from bff.endpoints.sources import GATEWAY, own_sessions
+from bff.figures.conversations import last_activity
 from bff.figures.messages import platform_of
 from bff.plans import Access, Ask, Got, NoQuery, Plan, Refused, optional, required
 from contracts import interaction
@@ -49,14 +48,10 @@ UPTIME = optional(
 )
 
 
-async def _visible(up: Clients, ask: Ask[NoQuery]) -> list[Session]:
-    return visible(ask.caller.account, await up.sessions.list(ask.caller.account))
-
-
 _NO_SESSIONS: Final[list[Session]] = []
 _NO_SKILLS: Final[tuple[InstalledSkill, ...]] = ()
 
-SESSIONS = optional("sessions", _visible, otherwise=_NO_SESSIONS, stands_in="no channels")
+SESSIONS = optional("sessions", own_sessions, otherwise=_NO_SESSIONS, stands_in="no channels")
 INSTANCE = optional(
     "user_store",
     lambda up, ask: up.user_store.instance(ask.caller.user_id),

@@ -1,9 +1,21 @@
 """The sources that several plans have in common."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from bff.plans import Shared, optional
+from bff.clients import Clients
+from bff.figures.conversations import visible
+from bff.plans import Ask, Shared, optional
 from upstreams.services import ServiceStatus
+from upstreams.sessions import Session
+
+
+async def own_sessions(up: Clients, ask: Ask[Any]) -> list[Session]:
+    """Return the conversations that the caller may see, newest first. Raises UpstreamFailure."""
+    account = ask.caller.account
+    listed = await up.sessions.list(account)
+    return visible(account.user_id, listed, private=up.sessions.is_private(account))
+
 
 _NOTHING: Sequence[ServiceStatus] = ()
 

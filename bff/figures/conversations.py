@@ -14,7 +14,6 @@ from typing import Final
 from bff.figures.channels import activity, message_count
 from contracts.interaction import SessionSummary
 from upstreams.sessions import Session
-from upstreams.user_store import Account
 
 _TAG_CHARS: Final = 16
 _PREFIX: Final = "openai-user"
@@ -67,13 +66,13 @@ def key_of(conversation: str) -> str:
     return f"agent:main:{_PREFIX}:{conversation}"
 
 
-def visible(account: Account, sessions: Iterable[Session]) -> list[Session]:
+def visible(user_id: str, sessions: Iterable[Session], *, private: bool) -> list[Session]:
     """Return the conversations that the user may see, newest first.
 
-    A token of the user's own opens what is the user's. The shared one opens everybody's: of what it shows, only
-    conversations that the user began here are known to be the user's.
+    Asked for with a token of the user's own (``private``) they are all the user's. The shared one opens
+    everybody's: of what it shows, only conversations that the user began here are known to be the user's.
     """
-    own = [each for each in sessions if account.gateway_token or _is_begun_by(account.user_id, each.key)]
+    own = [each for each in sessions if private or _is_begun_by(user_id, each.key)]
     return sorted(own, key=lambda session: last_activity(session) or 0, reverse=True)
 
 

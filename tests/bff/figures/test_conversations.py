@@ -18,11 +18,9 @@ from bff.figures.conversations import (
     visible,
 )
 from upstreams.sessions import Session
-from upstreams.user_store import Account
 
 NOON = datetime(2026, 4, 4, 12, tzinfo=UTC)
 NOON_MS = int(NOON.timestamp() * 1000)
-ADA = Account("ada")
 TELEGRAM = Session("agent:main:telegram:direct:555000111", session_id="gateway-id", updated_at=NOON_MS - 1)
 
 
@@ -69,8 +67,7 @@ def test_what_the_gateway_is_told_is_plain(user_id, topic):
 
 def test_the_users_own_token_shows_everything_newest_first():
     _, older = begun_by("ada", ago=timedelta(hours=1))
-    account = Account("ada", gateway_token="own")
-    assert visible(account, [older, TELEGRAM]) == [TELEGRAM, older]
+    assert visible("ada", [older, TELEGRAM], private=True) == [TELEGRAM, older]
 
 
 def test_the_shared_token_shows_only_what_the_user_began():
@@ -79,7 +76,7 @@ def test_the_shared_token_shows_only_what_the_user_began():
     longer = Session(key_of(topic_conversation("ada2", "general")), updated_at=NOON_MS)
     posing = Session(mine.key.replace(":openai-user:", ":telegram:"), updated_at=NOON_MS)
     inside = Session(f"agent:main:openai-user:x-{topic_conversation('ada', 'general')}", updated_at=NOON_MS)
-    assert visible(ADA, [theirs, TELEGRAM, mine, longer, posing, inside]) == [mine]
+    assert visible("ada", [theirs, TELEGRAM, mine, longer, posing, inside], private=False) == [mine]
 
 
 def test_what_a_session_is_called():
