@@ -15,9 +15,10 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
 
 from bff.endpoints import PLANS
+from bff.plans import NOT_KEPT
 from bff.settings import ENV_PREFIX, Settings
 
-_PLAN_NAMES = [plan.name for plan in PLANS]
+_PLAN_NAMES = [plan.name for plan in PLANS if plan.keep != NOT_KEPT]
 
 DEFAULT_FILE = Path("config.yaml")
 
