@@ -112,6 +112,8 @@ def _user_store(settings: UserStoreSettings) -> UserStore:
         connect_timeout=settings.connect_timeout,
         statement_timeout=settings.statement_timeout,
         failures=settings.breaker.failures,
+        ratio=settings.breaker.ratio,
+        volume=settings.breaker.volume,
         open_for=settings.breaker.open_for,
     )
 

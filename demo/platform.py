@@ -53,8 +53,9 @@ class Ports:
         return cls(*range(base, base + len(astuple(cls()))))
 
 
-# The same in all of a process: making its key takes a while.
+# The same in all of a process: making a key, or a year of conversations, takes a while.
 _clerk = cache(clerk.Clerk)
+_stats = cache(metrics_stats.routes)
 
 
 class Platform:
@@ -63,7 +64,7 @@ class Platform:
     def __init__(self, ports: Ports | None = None, host: str = "127.0.0.1") -> None:
         ports = ports or Ports()
         self.clerk = _clerk()
-        figures = metrics.routes() | metrics_stats.routes()
+        figures = metrics.routes() | _stats()
         apps: dict[str, tuple[dict[str, ASGIApp], ASGIApp, int]] = {
             "gateway": (gateway.routes(datetime.now(UTC)), gateway.PAGE, ports.gateway),
             "metrics": (figures, metrics.NOT_FOUND, ports.metrics),

@@ -62,6 +62,8 @@ class Services:
         except UpstreamFailure as failure:
             if failure.reason is Reason.TOO_LARGE and failure.status in _SUCCESS:
                 return ServiceStatus(service.name, "ok", "ok")
+            if failure.reason is Reason.RATE_LIMITED:  # it answers, and asked to be left alone
+                return ServiceStatus(service.name, "degraded", f"HTTP {failure.status}")
             return ServiceStatus(service.name, "down", failure.reason)
         if reply.status in _SUCCESS:
             return ServiceStatus(service.name, "ok", _said(reply))

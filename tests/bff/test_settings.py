@@ -60,6 +60,7 @@ def test_an_upstreams_policy():
     settings = validate({"upstreams": {"metrics": {"timeout": 1.0, "breaker": {"failures": 2, "open_for": 9}}}})
     policy = settings.upstreams.metrics.policy
     assert (policy.timeout, policy.deadline, policy.failures, policy.open_for) == (1.0, 1.3, 2, 9)
+    assert (policy.ratio, policy.volume) == (0.5, 20)
     given = validate({"upstreams": {"metrics": {"deadline": 1.7}}}).upstreams.metrics
     assert (given.policy.deadline, given.address) == (1.7, None)
 

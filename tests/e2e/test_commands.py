@@ -102,7 +102,8 @@ async def test_plans_lists_every_plan_with_its_sources(tmp_path: Path) -> None:
     chapters = {text.split()[0]: text for text in output.split("\n\n")}
     for plan in PLANS:
         chapter = chapters[plan.name]
-        assert f"GET {plan.path} " in chapter
+        query = f"?action={plan.action}" if plan.action else ""
+        assert f"GET {plan.path}{query} " in chapter
         for source in plan.sources:
             need = "required" if source.required else "optional"
             assert re.search(rf"^ +{source.upstream} +{need}", chapter, re.MULTILINE)

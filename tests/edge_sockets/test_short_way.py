@@ -4,7 +4,7 @@ import pytest
 
 from bff.edge import protocol
 from bff.endpoints import PLANS
-from bff.plans import Access
+from bff.plans import NOT_KEPT, Access
 from demo.people import ADA, ADMIN
 from tests.edge_sockets.wire import SERVER_LINE, get
 
@@ -14,6 +14,10 @@ COST = "/api/dashboard/cost"
 DATA = "/api/dashboard/data"
 TOKEN = ADA.session_token
 ORIGINS = {"allowed_origins": ["https://app.example.com"]}
+
+WHO = {Access.ANYONE: None, Access.SESSION: TOKEN, Access.ADMIN: ADMIN.session_token}
+KEPT = [plan for plan in PLANS if plan.keep != NOT_KEPT and plan.access in WHO]
+NEVER_KEPT = [plan for plan in PLANS if plan.keep == NOT_KEPT and plan.access in WHO and not plan.subject]
 
 
 def lasting(response):
@@ -31,11 +35,11 @@ def lasting(response):
 
 
 @pytest.mark.parametrize("auth", [{}, ORIGINS], ids=["same origin", "origins"])
-@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
+@pytest.mark.parametrize("plan", KEPT, ids=lambda plan: plan.name)
 async def test_both_ways_give_the_same_response(open_gateway, plan, auth):
     front = await open_gateway(auth=auth)
     wire = await front.connect()
-    token = {Access.ANYONE: None, Access.SESSION: TOKEN, Access.ADMIN: ADMIN.session_token}[plan.access]
+    token = WHO[plan.access]
     first = await wire.ask(get(plan.path, token))
     assert first.status == 200
     assert first.headers["cache-status"] == "bff; fwd=miss; stored"
@@ -51,6 +55,18 @@ async def test_both_ways_give_the_same_response(open_gateway, plan, auth):
     assert ("vary" in short.headers) == bool(auth)
     again = await wire.ask(get(plan.path, token, "X-Request-ID: one"))
     assert lasting(again) == lasting(usual)
+
+
+@pytest.mark.parametrize("plan", NEVER_KEPT, ids=lambda plan: plan.name)
+async def test_what_is_not_kept_takes_the_usual_way_each_time(open_gateway, plan):
+    front = await open_gateway()
+    wire = await front.connect()
+    path = f"{plan.path}?action={plan.action}" if plan.action else plan.path
+    for times in (1, 2):
+        response = await wire.ask(get(path, TOKEN))
+        if response.status == 200:
+            assert response.headers["cache-status"] == "bff; fwd=miss"
+        assert front.usual == times
 
 
 async def test_a_copy_says_that_it_is_one(open_gateway):

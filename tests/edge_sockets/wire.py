@@ -157,3 +157,12 @@ def get(path: str, token: str | None = None, *lines: str, method: str = "GET", v
     """Return a request by the owner of the session ``token``, with more header lines."""
     cookie = [] if token is None else [f"Cookie: agentbot-session={token}"]
     return "\r\n".join([f"{method} {path} HTTP/{version}", "Host: bff", *cookie, *lines, "", ""]).encode("latin-1")
+
+
+def post(path: str, token: str | None, body: bytes, *lines: str, method: str = "POST") -> bytes:
+    """Return a request with ``body``, else as ``get`` does."""
+    return get(path, token, f"Content-Length: {len(body)}", *lines, method=method) + body
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)

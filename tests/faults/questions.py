@@ -1,12 +1,13 @@
 """How each operation is asked on the pretend platform: by whom, with which path, query and body."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from bff.endpoints import ACTIONS, PLANS
-from bff.plans import Access, Action, Operation
+from bff.plans import Access, Action, Operation, Plan
 from demo import store
 from demo.conversations import conversations
 from demo.people import ADMIN, PEOPLE, Person
@@ -42,6 +43,11 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "agent.set-credential": {"action": "set-credential", "key": "anthropic", "value": "sk-ant-secret"},
     "chat.send": {"message": "2 + 3"},
 }
+
+
+def reading(plans: Sequence[Plan[Any]], upstream: str) -> list[Plan[Any]]:
+    """Return those of the plans that ask the upstream."""
+    return [plan for plan in plans if any(source.upstream == upstream for source in plan.sources)]
 
 
 def asker(operation: Operation[Any]) -> Person:

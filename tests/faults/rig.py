@@ -28,9 +28,10 @@ from tests.faults.questions import asker, content, method, url
 WITHIN = 8.0
 PATIENCE = 0.3
 OFTEN = 1_000_000
+HTTP = ("gateway", "sessions", "metrics", "backend")
 
 # For tests of the faults, each as it is: no breaker hides one behind another.
-UNBROKEN = {"upstreams": {name: {"breaker": {"failures": OFTEN}} for name in ("gateway", "sessions", "backend")}}
+UNBROKEN = {"upstreams": {name: {"breaker": {"failures": OFTEN}} for name in HTTP}}
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,11 @@ class Rig:
         asked = list(operations)
         answers = await asyncio.gather(*(self.ask(each, **how) for each in asked))
         return {each.name: answer for each, answer in zip(asked, answers, strict=True)}
+
+    async def answers_again(self, operations: Iterable[Operation[Any]], before: Mapping[str, Answer]) -> bool:
+        """Return whether all of them are answered as they were before."""
+        again = await self.ask_all(operations)
+        return all(each.is_complete and each.lasting == before[name].lasting for name, each in again.items())
 
     async def misbehave(self, upstream: str, fault: Faults | ASGIApp | None) -> None:
         """Have the upstream that a source names misbehave from now on, or answer so; None: no more."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from demo.asgi import HTML_TYPE, Answer, whole_body
+from demo.asgi import HTML_TYPE, Answer, json_answer, whole_body
 from demo.faults import Faults
 
 # What a promise of 50 ms may take on a machine that does other things too.
@@ -15,8 +15,15 @@ SLACK: Final = 0.25
 def page(status: int) -> ASGIApp:
     """Return the page of a proxy whose service is not there."""
     text = f"<h1>{status} {HTTPStatus(status).phrase}</h1><p>It works</p>"
-    answer = Answer(status, HTML_TYPE, text.encode())
+    return _heard_out(Answer(status, HTML_TYPE, text.encode()))
 
+
+def brief(status: int) -> ASGIApp:
+    """Return an error that does not ask to be left alone for a while, as the pretend platform's would."""
+    return _heard_out(json_answer({"error": "It works"}, status))
+
+
+def _heard_out(answer: Answer) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await whole_body(receive)
         await answer(scope, receive, send)
@@ -24,7 +31,7 @@ def page(status: int) -> ASGIApp:
     return app
 
 
-FAULTS: Final = {
+FAULTS: Final[dict[str, tuple[Faults | ASGIApp, str]]] = {
     "hang": (Faults(hang=True), "timeout"),
     "slow": (Faults(slow=True), "timeout"),
     "latency": (Faults(latency=60), "timeout"),
@@ -43,8 +50,8 @@ FAULTS: Final = {
     "500": (Faults(status=500), "status"),
     "404": (Faults(status=404), "status"),
     "401": (Faults(status=401), "status"),
-    "429": (Faults(status=429), "rate_limited"),
-    "503": (Faults(status=503), "status"),
+    "429": (brief(429), "rate_limited"),
+    "503": (brief(503), "status"),
 }
 
 PAGES: Final = {f"{status} page": (page(status), "status") for status in (404, 502, 503, 504)}

@@ -9,8 +9,8 @@ import pytest
 
 from bff.plans import Plan
 from tests.faults.documented import MAY_BE_MISSING, NO_AGENT, failed
-from tests.faults.questions import AGENT_READS, BOB
-from tests.faults.rig import UNBROKEN, Answer, Rig, rig, until
+from tests.faults.questions import AGENT_READS, BOB, reading
+from tests.faults.rig import UNBROKEN, Answer, rig, until
 from tests.faults.table import ALL, SLACK, echoes, page
 
 pytestmark = pytest.mark.usefixtures("in_a_hurry")
@@ -34,20 +34,16 @@ READS_MUCH = {"agents.config", "agents.logs"}
 
 
 def test_every_read_is_asked_under_faults() -> None:
-    asked = {plan.name for upstream in UPSTREAMS for plan in reading(upstream)}
+    asked = {plan.name for upstream in UPSTREAMS for plan in reading(AGENT_READS, upstream)}
     assert {plan.name for plan in AGENT_READS} - asked == {
         *("agents.list", "agents.provisioned", "agent.skills", "agent.credentials"),  # the store's alone
         *("agent.endpoints", "agent.unknown"),  # nobody's
     }
 
 
-def reading(upstream: str) -> list[Plan[Any]]:
-    return [plan for plan in AGENT_READS if any(source.upstream == upstream for source in plan.sources)]
-
-
 @pytest.mark.parametrize(("upstream", "fault"), CASES)
 async def test_fault(upstream: str, fault: str, sqlite_url: str) -> None:
-    plans = reading(upstream)
+    plans = reading(AGENT_READS, upstream)
     async with rig(sqlite_url, UNBROKEN) as the:
         complete = await the.ask_all(plans)
         assert all(answer.is_complete for answer in complete.values())
@@ -58,12 +54,7 @@ async def test_fault(upstream: str, fault: str, sqlite_url: str) -> None:
             _assert_documented(plan, upstream, fault, complete[plan.name], answers[plan.name])
 
         await the.misbehave(upstream, None)
-        await until(lambda: _are_whole_again(the, plans, complete))
-
-
-async def _are_whole_again(the: Rig, plans: list[Plan[Any]], complete: dict[str, Answer]) -> bool:
-    again = await the.ask_all(plans)
-    return all(answer.is_complete and answer.lasting == complete[name].lasting for name, answer in again.items())
+        await until(lambda: the.answers_again(plans, complete))
 
 
 def _assert_documented(plan: Plan[Any], upstream: str, fault: str, complete: Answer, answer: Answer) -> None:

@@ -11,7 +11,7 @@ from demo.people import PEOPLE
 from tests.faults.documented import failed
 from tests.faults.proxy import Proxy
 from tests.faults.questions import BOB, READS
-from tests.faults.rig import Answer, rig, until
+from tests.faults.rig import HTTP, Answer, rig, until
 from tests.faults.table import SLACK
 from tests.faults.test_store_faults import url
 from tests.stores import Database, session_row, user_row, utc
@@ -21,7 +21,6 @@ BY_NAME = {plan.name: plan for plan in READS}
 DATA, COST, BOOTSTRAP = (BY_NAME[f"dashboard.{name}"] for name in ("data", "cost", "bootstrap"))
 
 
-HTTP = ("gateway", "sessions", "metrics", "backend")
 PATIENT = {"timeout": 30, "deadline": 60}
 
 # A documented refusal, for which nobody is asked.

@@ -92,7 +92,7 @@ def with_(**fields):
         "odd",
         [],
     ],
-    ids=lambda odd: ascii(odd)[:60],
+    ids=lambda _: "odd",  # their text is another one each time
 )
 async def test_what_is_no_key_of_ours_is_as_if_it_were_not_there(opened, odd):
     keys, _ = opened(published(odd, ONE))

@@ -195,7 +195,7 @@ class TestWhatCannotBeKept:
             {"config": {"\ud800": 1}},
             {"config": {"a": float("nan")}},
             {"config": {"a": float("inf")}},
-            {"config": {"a": object()}},
+            {"config": {"a": object}},
         ],
         ids=repr,
     )

@@ -2,7 +2,8 @@
 
 A call passes these layers from the outside in, each a small callable around the next:
 
-    total deadline -> bulkhead -> circuit breaker -> retry -> one pooled HTTP call -> size-capped decode
+    total deadline -> bulkhead -> circuit breaker -> retry -> throttle
+        -> one pooled HTTP call -> size-capped decode
 
 Nothing but a decoded model or an ``UpstreamFailure`` ever comes back out.
 """

@@ -1,5 +1,6 @@
 """Circuit breaker: an upstream that keeps failing is left alone, and asked again by one probe at a time."""
 
+import random
 import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final, Generic, TypeVar
@@ -9,13 +10,20 @@ from upstreams.failure import Reason, UpstreamFailure
 C = TypeVar("C")
 
 _SERVER_ERROR = 500
-_NOT_ITS_TROUBLE: Final = frozenset({Reason.RATE_LIMITED, Reason.SATURATED, Reason.DISABLED})
+_UNAVAILABLE = 503
+_WINDOW_SECONDS = 10
+_JITTER = 0.5
+_SAYS_NOTHING: Final = frozenset({Reason.RATE_LIMITED, Reason.SATURATED, Reason.DISABLED})
+_UNREADABLE: Final = frozenset({Reason.MALFORMED, Reason.TOO_LARGE})
 
 
 class Breaker(Generic[C]):
-    """Opens after ``failures`` in a row; then one probe may pass every ``open_for`` seconds until one succeeds.
+    """Opens after ``failures`` in a row, or when of ``volume`` calls in ten seconds the share ``ratio`` failed.
 
-    A client error (4xx) is an answer, not trouble, nor is a reason that is ``excused``. A cancelled call says
+    No fewer than ``failures`` open it. Then a probe may pass ``open_for`` to 1.5 ``open_for`` seconds after
+    the last, until one succeeds; ``probe`` makes it, by default ``send``.
+
+    A client error (4xx) is an answer, not trouble. A cancelled call and a reason that is ``excused`` say
     nothing about the upstream.
     """
 
@@ -26,42 +34,120 @@ class Breaker(Generic[C]):
         *,
         failures: int,
         open_for: float,
+        ratio: float = 0.5,
+        volume: int = 20,
         excused: Collection[Reason] = (),
+        probe: Callable[[C], Awaitable[Any]] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        dice: Callable[[], float] = random.random,
     ) -> None:
         self._upstream = upstream
         self._send = send
-        self._threshold = failures
+        self._send_probe = probe or send
+        self._failures = failures
+        self._ratio = ratio
+        self._volume = volume
         self._open_for = open_for
-        self._excused = _NOT_ITS_TROUBLE | frozenset(excused)
+        self._says_nothing = _SAYS_NOTHING | frozenset(excused)
         self._clock = clock
-        self._in_a_row = 0
+        self._dice = dice
         self._probing = False
         self._next_probe = 0.0
+        self._open = False
+        self._in_a_row = 0
+        self._window = _Window()
 
     async def __call__(self, call: C) -> Any:
-        if self._in_a_row < self._threshold:
-            return await self._attempt(call)
+        if self._open:
+            return await self._probe(call)
+        try:
+            result = await self._send(call)
+        except UpstreamFailure as failure:
+            self._count(failure)
+            raise
+        self._in_a_row = 0
+        self._window.count(self._clock(), failed=False)
+        return result
+
+    async def _probe(self, call: C) -> Any:
         if self._probing or self._clock() < self._next_probe:
             raise UpstreamFailure(self._upstream, Reason.BREAKER_OPEN)
         self._probing = True
         try:
-            return await self._attempt(call)
+            result = await self._send_probe(call)
+        except UpstreamFailure as failure:
+            if self._is_answer(failure):
+                self._close()
+            raise
         finally:
             self._probing = False
-
-    async def _attempt(self, call: C) -> Any:
-        try:
-            result = await self._send(call)
-        except UpstreamFailure as failure:
-            if self._is_trouble(failure):
-                self._in_a_row += 1
-                self._next_probe = self._clock() + self._open_for
-            raise
-        self._in_a_row = 0
+            self._pause()
+        self._close()
         return result
 
-    def _is_trouble(self, failure: UpstreamFailure) -> bool:
-        if failure.reason is Reason.STATUS:
-            return failure.status is None or failure.status >= _SERVER_ERROR
-        return failure.reason not in self._excused
+    def _count(self, failure: UpstreamFailure) -> None:
+        # What was on its way when the breaker opened changes nothing: that is for the probe to do.
+        if self._open or failure.reason in self._says_nothing:
+            return
+        answered = self._is_answer(failure)
+        self._in_a_row = 0 if answered else self._in_a_row + 1
+        # An answer that cannot be read may be one user's: whoever keeps asking for it must not make the share.
+        if failure.reason not in _UNREADABLE:
+            self._window.count(self._clock(), failed=not answered)
+        if not answered and self._is_too_much():
+            self._open = True
+            self._pause()
+
+    def _is_too_much(self) -> bool:
+        window = self._window
+        if self._in_a_row >= self._failures:
+            return True
+        enough = window.calls >= self._volume and window.failed >= self._failures
+        return enough and window.failed / window.calls >= self._ratio
+
+    def _is_answer(self, failure: UpstreamFailure) -> bool:
+        if failure.reason is not Reason.STATUS or failure.status is None:
+            return False
+        if failure.status < _SERVER_ERROR:
+            return True
+        # An API that says in its own words what became of a change is well itself, unless it says it is not.
+        return failure.unsafe and failure.in_json and failure.status != _UNAVAILABLE
+
+    def _close(self) -> None:
+        self._open = False
+        self._in_a_row = 0
+        self._window = _Window()
+
+    def _pause(self) -> None:
+        # Never shorter, and rarely the same: replicas that opened together do not probe together.
+        self._next_probe = self._clock() + self._open_for * (1 + _JITTER * self._dice())
+
+
+class _Window:
+    """How many calls of the last ten seconds there were, and how many of them failed; counted by the second."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.failed = 0
+        self._calls = [0] * _WINDOW_SECONDS
+        self._failed = [0] * _WINDOW_SECONDS
+        self._second = 0
+
+    def count(self, now: float, *, failed: bool) -> None:
+        second = int(now)
+        if second != self._second:
+            self._move_to(second)
+        place = second % _WINDOW_SECONDS
+        self.calls += 1
+        self._calls[place] += 1
+        if failed:
+            self.failed += 1
+            self._failed[place] += 1
+
+    def _move_to(self, second: int) -> None:
+        for passed in range(max(self._second, second - _WINDOW_SECONDS) + 1, second + 1):
+            place = passed % _WINDOW_SECONDS
+            self.calls -= self._calls[place]
+            self.failed -= self._failed[place]
+            self._calls[place] = self._failed[place] = 0
+        self._second = second

@@ -1,6 +1,6 @@
 """One call to an upstream, what it answers, and the type every layer of the pipe has."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,13 @@ UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an upstream answered: untrusted, of no more bytes than its call allowed."""
+    """What an upstream answered: untrusted, of no more bytes than its call allowed.
+
+    ``retry_after``: the seconds it asked to be left alone.
+    """
 
     status: int
-    headers: Mapping[str, str]
+    retry_after: float | None
     body: bytes
 
 

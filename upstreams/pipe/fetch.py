@@ -36,7 +36,7 @@ class Fetch:
         except httpx.TransportError as error:
             raise self._failure(call, _reason(error)) from error
         if call.sink is None and call.decoder is None:
-            return Reply(response.status_code, response.headers, body)
+            return Reply(response.status_code, _retry_after(response), body)
         self._check(call, response)
         return None if call.decoder is None else self._decode(call, response, body, call.decoder)
 

@@ -17,6 +17,7 @@ from upstreams.pipe.bulkhead import Bulkhead
 from upstreams.pipe.call import MAX_BODY_BYTES, Call, Reply, Send, Sink
 from upstreams.pipe.fetch import Fetch
 from upstreams.pipe.retry import Retry, RetryBudget
+from upstreams.pipe.throttle import Throttle
 
 T = TypeVar("T")
 
@@ -29,7 +30,8 @@ class Policy:
     """How patient the pipe is with one upstream. Times in seconds.
 
     ``timeout`` bounds one attempt, ``deadline`` the call with its queueing and retries. ``failures`` in a
-    row open the breaker, ``open_for`` is the pause before its next probe.
+    row open the breaker, or the share ``ratio`` of at least ``volume`` calls in ten seconds; ``open_for`` is
+    the least pause before its next probe.
     """
 
     timeout: float = 1.5
@@ -38,6 +40,8 @@ class Policy:
     max_concurrency: int = 64
     max_queue: int = 256
     failures: int = 5
+    ratio: float = 0.5
+    volume: int = 20
     open_for: float = 1.0
 
 
@@ -181,8 +185,17 @@ class Pipe:
     def _build(self) -> Send:
         name, policy = self.upstream, self._policy
         fetch = Fetch(name, self._transport, attempt_timeout=policy.timeout)
-        retry = Retry(fetch, retries=policy.retries, budget=RetryBudget())
-        breaker = Breaker(name, retry, failures=policy.failures, open_for=policy.open_for)
+        throttle = Throttle(name, fetch)
+        retry = Retry(throttle, retries=policy.retries, budget=RetryBudget())
+        breaker = Breaker(
+            name,
+            retry,
+            probe=throttle,
+            failures=policy.failures,
+            ratio=policy.ratio,
+            volume=policy.volume,
+            open_for=policy.open_for,
+        )
         return Bulkhead(name, breaker, places=policy.max_concurrency, queue=policy.max_queue)
 
 

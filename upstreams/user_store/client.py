@@ -46,15 +46,17 @@ class UserStore:
         statement_timeout: float = 1.5,
         connect_timeout: float = 1.0,
         failures: int = 5,
+        ratio: float = 0.5,
+        volume: int = 20,
         open_for: float = 1.0,
     ) -> None:
         """Raise ValueError when ``url`` names no database that can be used; nothing is connected yet.
 
-        ``failures`` in a row open the circuit breaker, which then lets a probe through every ``open_for``.
+        What opens the circuit breaker is as with ``upstreams.pipe.Breaker``.
         """
         way = driver(parse(url), statement_timeout, connect_timeout)
         pool = Pool(way, size=pool_size, wait=pool_wait, timeout=statement_timeout)
-        self._database = Database(way, pool, failures=failures, open_for=open_for)
+        self._database = Database(way, pool, failures=failures, ratio=ratio, volume=volume, open_for=open_for)
         # As long as the one before may take.
         self._turns = Turns(pool_wait + statement_timeout)
 

@@ -37,16 +37,24 @@ class Statement:
 class Database:
     """Where statements are carried out. Every failure is an UpstreamFailure, and counts for the breaker.
 
-    ``failures`` in a row open the breaker, which then lets a probe through every ``open_for`` seconds.
+    What opens it is as with ``upstreams.pipe.Breaker``.
     """
 
-    def __init__(self, driver: Driver[Any], pool: Pool[Any], *, failures: int, open_for: float) -> None:
+    def __init__(
+        self, driver: Driver[Any], pool: Pool[Any], *, failures: int, ratio: float, volume: int, open_for: float
+    ) -> None:
         self.pool = pool
         self._driver = driver
         self._statements: dict[ClauseElement, Statement] = {}
         # Data that cannot be read or kept is one user's, and must not take the store away from the others.
         self._guarded: Breaker[Callable[[], Awaitable[Any]]] = Breaker(
-            UPSTREAM, call, failures=failures, open_for=open_for, excused={Reason.MALFORMED}
+            UPSTREAM,
+            call,
+            failures=failures,
+            ratio=ratio,
+            volume=volume,
+            open_for=open_for,
+            excused={Reason.MALFORMED},
         )
 
     def moment(self, value: datetime) -> Any:

@@ -1,4 +1,7 @@
-"""An upstream in trouble is left alone, and asked again by one probe at a time."""
+"""An upstream in trouble is left alone after so many failures in a row, and asked again by one probe at a time.
+
+What share of its calls opens the breaker is in test_breaker_window.
+"""
 
 import asyncio
 
@@ -20,12 +23,24 @@ TROUBLE = [
     failure(Reason.STATUS, status=500),
     failure(Reason.STATUS, status=503),
     failure(Reason.STATUS),
+    # Of a read, whoever words it.
+    failure(Reason.STATUS, status=502, in_json=True),
+    # Of a change: a proxy's word for it, and an API that says it is not well itself.
+    failure(Reason.STATUS, status=502, unsafe=True),
+    failure(Reason.STATUS, status=503, unsafe=True, in_json=True),
 ]
 ANSWERS = [
+    "answer",
     failure(Reason.STATUS, status=301),
     failure(Reason.STATUS, status=401),
     failure(Reason.STATUS, status=404),
     failure(Reason.STATUS, status=499),
+    # An API's own word for what became of a change.
+    failure(Reason.STATUS, status=500, unsafe=True, in_json=True),
+    failure(Reason.STATUS, status=502, unsafe=True, in_json=True),
+    failure(Reason.STATUS, status=504, unsafe=True, in_json=True),
+]
+NOTHING = [
     failure(Reason.RATE_LIMITED, status=429),
     failure(Reason.SATURATED),
     failure(Reason.DISABLED),
@@ -44,8 +59,8 @@ def clock():
     return Clock()
 
 
-def breaker(upstream, clock, failures=3, open_for=5.0):
-    return Breaker("up", upstream, failures=failures, open_for=open_for, clock=clock)
+def breaker(upstream, clock, failures=3, open_for=5.0, dice=lambda: 0.0, **options):
+    return Breaker("up", upstream, failures=failures, open_for=open_for, clock=clock, dice=dice, **options)
 
 
 async def outcome(breaker):
@@ -69,18 +84,24 @@ async def test_opens_after_so_many_failures_in_a_row(trouble, clock):
     assert await open_after([trouble] * 3, clock)
 
 
+@pytest.mark.parametrize("harmless", [*ANSWERS, *NOTHING], ids=str)
+async def test_what_says_nothing_bad_of_the_upstream_does_not_open_it(harmless, clock):
+    assert not await open_after([harmless] * 100, clock)
+
+
 @pytest.mark.parametrize("answer", ANSWERS, ids=str)
-async def test_what_says_nothing_bad_of_the_upstream_does_not_count(answer, clock):
-    assert not await open_after([answer] * 10, clock)
+async def test_an_answer_begins_the_count_anew(answer, clock):
+    assert not await open_after([failure(), failure(), answer, failure(), failure()], clock)
 
 
-async def test_a_success_begins_the_count_anew(clock):
-    assert not await open_after([failure(), failure(), "answer", failure(), failure()], clock)
+@pytest.mark.parametrize("nothing", NOTHING, ids=str)
+async def test_what_says_nothing_of_the_upstream_does_not_heal_either(nothing, clock):
+    assert await open_after([failure(), failure(), nothing, failure()], clock)
 
 
-async def test_what_does_not_count_does_not_heal_either(clock):
-    not_found = failure(Reason.STATUS, status=404)
-    assert await open_after([failure(), failure(), not_found, failure()], clock)
+async def test_what_is_excused_says_nothing(clock):
+    guarded = breaker(Script(*[failure(Reason.MALFORMED)] * 9), clock, excused={Reason.MALFORMED})
+    assert {await outcome(guarded) for _ in range(9)} == {Reason.MALFORMED}
 
 
 async def test_a_cancelled_call_counts_as_nothing(clock):
@@ -146,11 +167,79 @@ async def test_one_probe_at_a_time(clock):
     assert len(upstream.calls) == 2
 
 
-async def test_a_cancelled_probe_makes_way_for_the_next(clock):
+async def test_a_cancelled_probe_is_followed_by_another_pause(clock):
     upstream, guarded, probe = await opened_and_probing(clock)
     probe.cancel()
     await asyncio.gather(probe, return_exceptions=True)
+    assert await outcome(guarded) is Reason.BREAKER_OPEN
+    clock.now += 5
     another = asyncio.create_task(outcome(guarded))
     await settle()
     upstream.calls[2].set_result("answer")
     assert await another == "answer"
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=str)
+async def test_a_probe_that_is_answered_closes_it(answer, clock):
+    guarded = await opened(Script(failure(), answer, "answer"), clock)
+    clock.now += 5
+    await outcome(guarded)
+    assert await outcome(guarded) == "answer"
+
+
+@pytest.mark.parametrize("no_answer", [*TROUBLE, *NOTHING], ids=str)
+async def test_a_probe_that_is_not_answered_does_not(no_answer, clock):
+    guarded = await opened(Script(failure(), no_answer, "answer"), clock)
+    clock.now += 5
+    await outcome(guarded)
+    assert await outcome(guarded) is Reason.BREAKER_OPEN
+    clock.now += 5
+    assert await outcome(guarded) == "answer"
+
+
+@pytest.mark.parametrize("late", [None, failure()], ids=["answer", "failure"])
+async def test_what_was_under_way_when_it_opened_changes_nothing(late, clock):
+    upstream = Held()
+    guarded = breaker(upstream, clock, failures=1, open_for=5.0)
+    first, second = [asyncio.create_task(outcome(guarded)) for _ in range(2)]
+    await settle()
+    upstream.calls[0].set_exception(failure())
+    await first
+    clock.now += 4
+    upstream.calls[1].set_exception(late) if late else upstream.calls[1].set_result("answer")
+    await second
+    assert await outcome(guarded) is Reason.BREAKER_OPEN
+    clock.now += 1
+    probe = asyncio.create_task(outcome(guarded))
+    await settle()
+    upstream.calls[2].set_result("answer")
+    assert await probe == "answer"
+
+
+async def test_a_probe_is_made_in_its_own_way(clock):
+    guarded = breaker(Script(failure(), "sent"), clock, failures=1, probe=Script("probed"))
+    await outcome(guarded)
+    clock.now += 5
+    assert [await outcome(guarded) for _ in range(2)] == ["probed", "sent"]
+
+
+@pytest.mark.parametrize(("dice", "pause"), [(0.0, 4.0), (0.5, 5.0), (1.0, 6.0)])
+async def test_the_pause_is_up_to_half_as_long_again(dice, pause, clock):
+    guarded = breaker(Script(failure(), "answer"), clock, failures=1, open_for=4.0, dice=lambda: dice)
+    await outcome(guarded)
+    clock.now += pause - 0.1
+    assert await outcome(guarded) is Reason.BREAKER_OPEN
+    clock.now += 0.2
+    assert await outcome(guarded) == "answer"
+
+
+async def test_replicas_do_not_probe_together(clock):
+    probed_at = set()
+    for _ in range(50):
+        upstream, began = Script(failure(), "answer"), clock.now
+        guarded = Breaker("up", upstream, failures=1, open_for=1.0, clock=clock)
+        while await outcome(guarded) != "answer":
+            clock.now += 0.01
+        probed_at.add(round(clock.now - began, 2))
+    assert 1.0 <= min(probed_at) < max(probed_at) <= 1.52
+    assert len(probed_at) > 10

@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.upstreams.pipe.calls import Held, call
-from tests.virtual_time import settle
+from tests.virtual_time import VirtualTimeLoop, settle
 from upstreams.failure import Reason, UpstreamFailure
 from upstreams.pipe import Bulkhead
 
@@ -111,3 +113,79 @@ async def test_a_waiter_cancelled_just_as_it_gets_the_place_does_not_keep_it():
     [another] = await start(bulkhead, 1)
     assert not upstream.calls[-1].done()
     await finish(another)
+
+
+class Traffic:
+    """Calls to an upstream of three places that begin, end, are given up and come too late, in any order."""
+
+    def __init__(self):
+        self.served, self.inside = [], []
+        self._asked = {}
+        self._bulkhead = Bulkhead("up", self._serve, places=3, queue=4)
+
+    async def _serve(self, called):
+        ended = asyncio.get_running_loop().create_future()
+        self.served.append(called.expires)
+        self.inside.append(ended)
+        assert len(self.inside) <= 3
+        try:
+            await ended
+        finally:
+            self.inside.remove(ended)
+
+    def ask(self, number):
+        asked = call(expires_in=5 + len(self._asked) / 1000)  # by which each call is known
+        self._asked[asked.expires] = asyncio.create_task(self._bulkhead(asked))
+
+    def finish(self, number):
+        if self.inside and not (ended := self.inside[number % len(self.inside)]).done():
+            ended.set_result(None)
+
+    def cancel(self, number):
+        if self._asked:
+            list(self._asked.values())[-1 - number % len(self._asked)].cancel()
+
+    async def settle(self, number):
+        await settle()
+        waiting = [expires for expires, task in self._asked.items() if not task.done()]
+        assert len(waiting) <= 7
+        assert len(self.inside) == min(len(waiting), 3), "a place is lost"
+
+    async def pass_time(self, number):
+        await asyncio.sleep(number / 4)
+
+    async def end(self):
+        for task in self._asked.values():
+            task.cancel()
+        await asyncio.gather(*self._asked.values(), return_exceptions=True)
+
+
+WHATEVER_HAPPENS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [Traffic.ask, Traffic.ask, Traffic.finish, Traffic.cancel, Traffic.settle, Traffic.pass_time]
+        ),
+        st.integers(0, 9),
+    ),
+    max_size=60,
+)
+
+
+@given(WHATEVER_HAPPENS)
+def test_no_place_is_lost_and_nobody_is_overtaken_whatever_happens(steps):
+    async def play():
+        traffic = Traffic()
+        for step, number in steps:
+            if (going_on := step(traffic, number)) is not None:
+                await going_on
+        await traffic.settle(0)
+        assert traffic.served == sorted(traffic.served), "somebody was overtaken"
+        await traffic.end()
+        for _ in range(3):
+            traffic.ask(0)
+        await settle()
+        assert len(traffic.inside) == 3
+        await traffic.end()
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(play())

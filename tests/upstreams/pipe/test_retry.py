@@ -100,6 +100,18 @@ async def test_the_pause_is_short_without_being_asked_for():
     assert 0 <= second - first <= 0.5
 
 
+async def test_the_pauses_grow_but_are_random_from_nothing():
+    gaps = [[] for _ in range(6)]
+    for _ in range(40):
+        upstream = Script(*[failure() for _ in range(6)], "answer")
+        assert await outcome(upstream, retries=6) == "answer"
+        for gap, began, again in zip(gaps, upstream.called_at[:-1], upstream.called_at[1:], strict=True):
+            gap.append(again - began)
+    for number, most in enumerate([0.05, 0.1, 0.2, 0.4, 0.5, 0.5]):
+        assert max(gaps[number]) <= most + 1e-6
+        assert min(gaps[number]) < most / 2 < max(gaps[number])
+
+
 async def test_an_empty_budget_allows_no_retry():
     refused = failure()
     upstream = Script(refused, "answer")
@@ -153,6 +165,29 @@ def test_three_retries_a_second_come_on_top():
     assert withdrawn(spent) == 3
     clock.now += 0.25
     assert withdrawn(spent) == 0
+
+
+class Dead:
+    """A next layer that always fails, and counts how often."""
+
+    calls = 0
+
+    async def __call__(self, call):
+        self.calls += 1
+        raise failure()
+
+
+@pytest.mark.parametrize(("per_second", "retries"), [(1000, 1), (1000, 5), (20, 5), (1, 5)])
+async def test_an_outage_is_not_made_worse_by_retries(per_second, retries):
+    loop, upstream, seconds = asyncio.get_running_loop(), Dead(), 3
+    retry = Retry(upstream, retries=retries, budget=RetryBudget(clock=loop.time))
+    began, asked = loop.time(), []
+    for _ in range(per_second * seconds):
+        asked.append(asyncio.create_task(retry(call())))
+        await asyncio.sleep(1 / per_second)
+    await asyncio.gather(*asked, return_exceptions=True)
+    saved_up, took = 10, loop.time() - began
+    assert upstream.calls - len(asked) <= saved_up + 0.1 * len(asked) + 3 * took
 
 
 def test_a_quiet_time_saves_up_ten_at_most():
