@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from bff.cache.keys import idempotency_key
 from bff.cache.single_flight import SingleFlight
@@ -34,10 +34,15 @@ class _Kept:
 
 
 class Idempotency:
-    """The answers of this process to requests with a key, each for ``ttl`` seconds, the last ``max_entries``."""
+    """The answers of this process to requests with a key, each for ``ttl`` seconds.
 
-    def __init__(self, ttl: float = _DAY, max_entries: int = 10_000) -> None:
-        self._kept: TTLCache[bytes, _Kept] = TTLCache(max_entries, ttl, timer=monotonic)
+    The last ``max_entries`` of each scope: many keys of one user push out nobody else's.
+    """
+
+    def __init__(self, ttl: float = _DAY, max_entries: int = 100, max_scopes: int = 5_000) -> None:
+        self._ttl = ttl
+        self._max_entries = max_entries
+        self._kept: LRUCache[bytes, TTLCache[bytes, _Kept]] = LRUCache(max_scopes)
         self._flights: SingleFlight[Any] = SingleFlight()
         self._asked: dict[bytes, bytes] = {}
 
@@ -55,14 +60,15 @@ class Idempotency:
         answer that ``keep`` refuses and an exception reach those who wait, and are then forgotten.
         Raises KeyReused when the first request had another ``fingerprint``, and what ``work`` raises.
         """
-        name = idempotency_key(scope, key)
-        kept = self._kept.get(name)
+        owner, name = idempotency_key(scope, ""), idempotency_key(scope, key)
+        mine = self._kept.get(owner)
+        kept = None if mine is None else mine.get(name)
         first = self._asked.get(name) if kept is None else kept.fingerprint
         if first not in {None, fingerprint}:
             raise KeyReused
         if kept is not None:
             return kept.answer, True
-        flight, leads = self._flights.join(name, lambda: self._first(name, fingerprint, work, keep))
+        flight, leads = self._flights.join(name, lambda: self._first(owner, name, fingerprint, work, keep))
         if leads:
             self._asked[name] = fingerprint
             flight.add_done_callback(lambda _: self._asked.pop(name))
@@ -70,6 +76,7 @@ class Idempotency:
 
     async def _first(
         self,
+        owner: bytes,
         name: bytes,
         fingerprint: bytes,
         work: Callable[[], Coroutine[Any, Any, T]],
@@ -77,7 +84,9 @@ class Idempotency:
     ) -> T:
         answer = await work()
         if keep(answer):
-            self._kept[name] = _Kept(fingerprint, answer)
+            if owner not in self._kept:
+                self._kept[owner] = TTLCache(self._max_entries, self._ttl, timer=monotonic)
+            self._kept[owner][name] = _Kept(fingerprint, answer)
         return answer
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from cachetools import TTLCache
 
 from bff.cache.single_flight import SingleFlight
 from bff.clock import monotonic
+from bff.figures.members import matching
 from upstreams.clerk import ClerkApi, Member
 
 _FRESH_SECONDS: Final = 60.0
@@ -28,6 +29,12 @@ class Memberships:
             flight, _ = self._flights.join(organization, lambda: self._ask(organization))
             members = await asyncio.shield(flight)
         return members
+
+    async def matching(self, organization: str, key: str | None, value: str | None) -> set[str]:
+        """Return the ids of the members whose metadata the filter means. Raises UpstreamFailure."""
+        members = await self.of(organization)
+        # Beside the event loop: of a large organization it takes longer than others should wait.
+        return set(await asyncio.to_thread(matching, members, key, value))
 
     async def _ask(self, organization: str) -> tuple[Member, ...]:
         members = await self._api.memberships(organization)

@@ -119,6 +119,7 @@ class Cache(Section):
 class Limits(Section):
     provision_per_minute: Annotated[int, Field(ge=1)] = 5
     chat_per_minute: Annotated[int, Field(ge=1)] = 30
+    deployments_per_minute: Annotated[int, Field(ge=1)] = 60
 
 
 class KeepTimes(Section):
@@ -177,8 +178,8 @@ class HttpPolicy(Section):
         )
 
     def patient(self, deadline: float) -> Policy:
-        """Return the policy of calls that may take ``deadline`` seconds, and are made once."""
-        return replace(self.policy, timeout=deadline, deadline=deadline, retries=0)
+        """Return the patient policy of calls that may take ``deadline`` seconds, and are made once."""
+        return replace(self.policy, timeout=deadline, deadline=deadline, retries=0, patient=True)
 
 
 def _plain_http(url: str) -> str:

@@ -15,6 +15,7 @@ MAX_STREAM_BYTES: Final = 4 * 1024 * 1024  # what surrounds a piece is far longe
 _MAX_LINES: Final = 64 * 1024
 _DATA: Final = b"data:"
 _DONE: Final = b"[DONE]"
+_OK: Final = 200
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -65,8 +66,11 @@ class StreamedReply:
         self._lines = 0
         self._done = False
 
-    async def feed(self, received: bytes) -> None:
-        """Take what has come of the body. Raises UpstreamFailure when it is no completion."""
+    async def feed(self, received: bytes) -> bool:
+        """Take what has come of the body; return whether that was its end, after which nothing counts.
+
+        Raises UpstreamFailure when it is no completion.
+        """
         *complete, rest = received.split(b"\n")
         self._lines += len(complete)
         if self._lines > _MAX_LINES:
@@ -75,7 +79,10 @@ class StreamedReply:
             self._extend(end)
             if not self._is_plain():
                 await self._end_line()
+            if self._done:
+                return True
         self._extend(rest)
+        return False
 
     async def finish(self) -> str:
         """Return the whole text. Raises UpstreamFailure when the end of it is missing."""
@@ -99,7 +106,7 @@ class StreamedReply:
     async def _end_line(self) -> None:
         line = bytes(self._line)
         self._line.clear()
-        if self._done or not line.startswith(_DATA):
+        if not line.startswith(_DATA):
             return
         data = line.removeprefix(_DATA).strip()
         if data == _DONE:
@@ -129,4 +136,5 @@ class StreamedReply:
             raise self._failure(Reason.MALFORMED) from error
 
     def _failure(self, reason: Reason) -> UpstreamFailure:
-        return UpstreamFailure(self._upstream, reason, unsafe=True)
+        # The status tells that the gateway answered: it is not the host that is in trouble.
+        return UpstreamFailure(self._upstream, reason, status=_OK, unsafe=True)

@@ -42,7 +42,7 @@ class GatewayDirectory:
         return token if token is None or _is_header_text(token) else None
 
     def is_private(self, account: Account) -> bool:
-        """Return whether the user is asked for with a token of the user's own, which opens nobody else's gateway."""
+        """Return whether the user is asked for with a token of the user's own, not the shared one."""
         return account.gateway_token not in (None, self._shared_token)
 
 

@@ -3,8 +3,6 @@
 from itertools import count
 from typing import Final, NamedTuple
 
-from cachetools import LRUCache
-
 from bff.clock import monotonic
 
 _MAX_GENERATIONS: Final = 100_000
@@ -20,21 +18,21 @@ class Generation(NamedTuple):
 
 
 class Generations:
-    """Numbers are never given twice: one that was forgotten costs an answer, it never brings an old one back."""
+    """Only writes are remembered. Numbers are never given twice: what was forgotten brings no old answer back."""
 
     def __init__(self) -> None:
-        self._numbers = count()
-        self._current: LRUCache[tuple[str, Owner], Generation] = LRUCache(_MAX_GENERATIONS)
+        self._numbers = count(1)
+        self._begun: dict[tuple[str, Owner], Generation] = {}  # longest ago first
+        self._of_others = Generation(0, 0.0)
 
     def current(self, plan: str, owner: Owner) -> Generation:
         """Return the generation of the answers of ``plan`` to ``owner``."""
-        generation = self._current.get((plan, owner))
-        return generation or self._begin(plan, owner, since=0.0)
+        return self._begun.get((plan, owner), self._of_others)
 
     def begin(self, plan: str, owner: Owner) -> None:
         """Let the owner's answers of ``plan`` be made anew from here on."""
-        self._begin(plan, owner, since=monotonic())
-
-    def _begin(self, plan: str, owner: Owner, *, since: float) -> Generation:
-        generation = self._current[plan, owner] = Generation(next(self._numbers), since)
-        return generation
+        self._begun.pop((plan, owner), None)
+        self._begun[plan, owner] = Generation(next(self._numbers), monotonic())
+        if len(self._begun) > _MAX_GENERATIONS:
+            forgotten = self._begun.pop(next(iter(self._begun)))
+            self._of_others = Generation(next(self._numbers), forgotten.since)

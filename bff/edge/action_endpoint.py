@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 import msgspec
-import structlog
 from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
@@ -17,7 +16,7 @@ from bff.cache.answers import Answers
 from bff.clients import Clients
 from bff.clock import utc_now
 from bff.edge.body import ClientLeft, read_json
-from bff.edge.errors import RETRY_AFTER_SECONDS, error_answer, failed_answer, failed_write, refused_answer
+from bff.edge.errors import RETRY_AFTER_SECONDS, failed_answer, failed_write, refused_answer, unexpected
 from bff.edge.event_stream import while_connected
 from bff.edge.exchange import SCOPE_KEY, Answer, Exchange
 from bff.edge.headers import JSON, NO_STORE
@@ -28,8 +27,6 @@ from bff.plans.action import AnyAction, Order, Tell
 from bff.plans.operation import Ask, Caller, Refused
 from contracts import problem
 from upstreams.failure import Reason, UpstreamFailure
-
-_log: Final = structlog.get_logger("bff.actions")
 
 _DEFAULT: Final = "chat"  # document 004, "Chat": the action when none is named
 
@@ -156,15 +153,15 @@ class ActionEndpoint:
         """Carry the order out. Whatever comes of it, what it may have changed is no longer served from memory."""
         action = ready.action
         try:
-            document = await action.perform(self._tools.clients, ready.order)
+            with self._tools.quotas.place(action.quota, ready.order.caller):
+                document = await action.perform(self._tools.clients, ready.order)
         except Refused as refused:
             return _Done(refused_answer(refused, action.shape), lasting=False)
         except UpstreamFailure as failure:
             exchange.failure = str(failure)
             return _Done(failed_write(action, failure), lasting=_was_tried(failure))
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets the documented shape
-            _log.exception("unexpected", request_id=exchange.request_id.decode(), operation=action.name)
-            return _Done(error_answer(500, "Internal server error", shape=action.shape), lasting=True)
+            return _Done(unexpected(exchange, action.shape), lasting=True)
         finally:
             self._tools.answers.changed(action.changes, ready.order.caller)
         body = document.model_dump_json().encode()

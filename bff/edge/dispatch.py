@@ -5,25 +5,24 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bff.edge.errors import error_answer
 from bff.edge.plan_endpoint import PlanEndpoint, bounded, parameters
 
 OTHERWISE: Final = "*"
 
 
 class ByMethod:
-    """``apps`` by method; GET answers HEAD too."""
+    """``apps`` by method; GET answers HEAD too, and what the path does not have is 405 with ``Allow``."""
 
     def __init__(self, apps: Mapping[str, ASGIApp]) -> None:
         self._apps = dict(apps)
         if "GET" in apps:
             self._apps["HEAD"] = apps["GET"]
-
-    @property
-    def methods(self) -> list[str]:
-        return list(self._apps)
+        self._otherwise = error_answer(405, "Method not allowed")
+        self._otherwise.headers.append((b"allow", ", ".join(sorted(self._apps)).encode()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._apps[scope["method"]](scope, receive, send)
+        await self._apps.get(scope["method"], self._otherwise)(scope, receive, send)
 
 
 class ByAction:

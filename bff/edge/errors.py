@@ -1,18 +1,21 @@
 """The documented shape of everything that is not a success."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from bff.cache.answers import degradation
-from bff.edge.exchange import Answer
+from bff.edge.exchange import Answer, Exchange
 from bff.edge.headers import JSON, NO_STORE
 from bff.plans.operation import Operation, Refused, Shape, error_shape
 from upstreams.failure import UpstreamFailure
+
+_log: Final = structlog.get_logger("bff.edge")
 
 RETRY_AFTER_SECONDS = 2
 
@@ -35,6 +38,12 @@ def error_answer(
 
 
 UNEXPECTED = error_answer(500, "Internal server error")
+
+
+def unexpected(exchange: Exchange, shape: Shape = error_shape) -> Answer:
+    """Log the exception that is being handled; return the 500 that tells nothing of it."""
+    _log.exception("unexpected", request_id=exchange.request_id.decode(), operation=exchange.operation)
+    return error_answer(500, "Internal server error", shape=shape)
 
 
 def unavailable(shape: Shape = error_shape) -> Answer:

@@ -1,6 +1,7 @@
 """An answer as it comes: server-sent events (WHATWG HTML, 9.2), the finished answer as the last of them."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from bff.edge.exchange import Answer
 from bff.edge.headers import NO_STORE, Headers
 from bff.plans.action import Tell
 
+_END_SECONDS: Final = 5.0
 _HEADERS: Final[Headers] = [(b"content-type", b"text/event-stream; charset=utf-8"), NO_STORE]
 
 
@@ -63,7 +65,9 @@ async def while_connected(
         await _cancelled(working, leaving)
     if not events.begun and answer.status >= 400:
         return answer
-    await events.end(answer)
+    with contextlib.suppress(TimeoutError):  # whoever reads so slowly does without the end
+        async with asyncio.timeout(_END_SECONDS):
+            await events.end(answer)
     return None
 
 

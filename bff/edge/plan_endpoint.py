@@ -13,7 +13,7 @@ from bff.cache.answers import Answered, Answers, State, degradation
 from bff.cache.store import Entry
 from bff.clock import monotonic, utc_now
 from bff.edge.conditional import matches, wants_anew
-from bff.edge.errors import failed_answer, refused_answer, unavailable
+from bff.edge.errors import failed_answer, refused_answer, unavailable, unexpected
 from bff.edge.exchange import SCOPE_KEY, Answer, Exchange
 from bff.edge.headers import JSON, NO_STORE, Headers
 from bff.plans.operation import Ask, Caller, Refused
@@ -67,7 +67,10 @@ class PlanEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope[SCOPE_KEY]
         exchange.operation = self._plan.name
-        answer = await self._answer(scope, exchange)
+        try:
+            answer = await self._answer(scope, exchange)
+        except Exception:  # noqa: BLE001 - whatever it is, the caller gets the documented shape
+            answer = unexpected(exchange, self._plan.shape)
         await answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, exchange: Exchange) -> Answer:

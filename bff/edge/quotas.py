@@ -1,5 +1,8 @@
 """How often a user or an address may ask for an operation (contract.md, "Agentbot agents")."""
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from starlette.types import Scope
@@ -11,12 +14,31 @@ from bff.plans.operation import Caller, Refused
 from bff.settings import Limits
 
 _MINUTE: Final = 60
+_SOON: Final = 1  # seconds
 
 
 class Quotas:
     def __init__(self, settings: Limits) -> None:
         self._per_minute = settings.model_dump()
         self._limits = RateLimits()
+        self._under_way: Counter[tuple[Quota, str]] = Counter()
+
+    @contextmanager
+    def place(self, quota: Quota | None, caller: Caller) -> Iterator[None]:
+        """Hold one of the places that the caller has at once. Raises Refused (429) when all are taken."""
+        if quota is None or quota.at_once is None:
+            yield
+            return
+        name = (quota, caller.user_id)
+        if self._under_way[name] >= quota.at_once:
+            raise Refused(429, "Too many requests at once", retry_after=_SOON)
+        self._under_way[name] += 1
+        try:
+            yield
+        finally:
+            self._under_way[name] -= 1
+            if not self._under_way[name]:
+                del self._under_way[name]
 
     async def take(self, quota: Quota | None, caller: Caller, scope: Scope) -> Headers:
         """Count one request; return the headers that tell what is left. Raises Refused (429) when nothing is."""

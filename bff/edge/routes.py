@@ -54,8 +54,7 @@ class Routes:
     def routes(self) -> list[Route]:
         """Return the routes, exact paths before those with parameters."""
         paths = sorted(self._by_path, key=lambda path: "{" in path)
-        methods = {path: ByMethod(self._by_path[path]) for path in paths}
-        return [Route(path, methods[path], methods=methods[path].methods) for path in paths]
+        return [Route(path, ByMethod(self._by_path[path])) for path in paths]
 
     def _plan(self, plan: Plan[Any]) -> PlanEndpoint:
         return PlanEndpoint(plan, self._doors[plan.access], self._tools.answers)

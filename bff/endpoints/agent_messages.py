@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Self
 from bff.clients import Clients
 from bff.endpoints.owned import AGENT
 from bff.endpoints.sources import own_sessions
-from bff.figures.messages import Conversation, messages, of_agent, platform_of
+from bff.figures.messages import Conversation, of_agent, page, platform_of
 from bff.figures.paging import limit_of, offset_of
 from bff.plans import Access, Ask, Got, Plan, required
 from contracts import agents
@@ -35,15 +35,9 @@ CONVERSATIONS = required("sessions", _conversations)
 
 
 def agent_messages(ask: Ask[MessagesQuery], got: Got) -> agents.Messages:
-    conversations = got[CONVERSATIONS]
-    said = messages(conversations, ask.query.agent_id)
-    first = ask.query.offset
-    return agents.Messages(
-        messages=said[first : first + ask.query.limit],
-        total=len(said),
-        limit=ask.query.limit,
-        offset=first,
-    )
+    agent_id, limit, offset = ask.query
+    messages, total = page(got[CONVERSATIONS], agent_id, limit=limit, offset=offset)
+    return agents.Messages(messages=messages, total=total, limit=limit, offset=offset)
 
 
 GET_MESSAGES = Plan(

@@ -13,7 +13,7 @@ import structlog
 from bff.clients import Clients
 from bff.endpoints.users import existing
 from bff.figures.subscription import ADMIN_AGENT_LIMIT, agent_limit, is_subscribed
-from bff.plans import Access, Action, NoQuery, Order, Refused
+from bff.plans import Access, Action, NoQuery, Order, Quota, Refused
 from contracts import iso_milliseconds, provisioning
 from contracts.provisioning import ProvisionAgentBody
 from upstreams.deployment import DeployOrder
@@ -29,7 +29,7 @@ CHANGES: Final = (
     "dashboard.cost",
     "dashboard.stats",
 )
-_LIMIT_RETRY_SECONDS: Final = 3600  # nothing frees a place by itself; a client that waits should not wait busily
+_LIMIT_RETRY_SECONDS: Final = 60  # no sooner does a deployment that was given up free its place
 
 
 async def provision(up: Clients, order: Order[NoQuery, ProvisionAgentBody]) -> provisioning.ProvisionAnswer:
@@ -144,5 +144,6 @@ PROVISION = Action(
     changes=CHANGES,
     failed="Failed to provision agent",
     status=201,
+    quota=Quota("deployments_per_minute", by="user"),
     once=True,
 )

@@ -16,7 +16,8 @@ _DEFAULT_TOPIC: Final = "general"
 _MAX_TOPIC_CHARS: Final = 100
 _MAX_MESSAGES: Final = 200
 
-PER_USER: Final = Quota("chat_per_minute", by="user")
+# A chat may take a minute: more at once and a few users would hold every place of a gateway that many share.
+PER_USER: Final = Quota("chat_per_minute", by="user", at_once=4)
 # What is said becomes a conversation of the user's gateway, which analytics count.
 CHANGES: Final = ("dashboard.analytics",)
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
 from bff.clients import Clients
-from bff.figures.members import matching
 from bff.plans import Access, Ask, Caller, Got, Keep, Member, Plan, Refused, Shared, Subject, required
 from contracts import stats
 from upstreams.metrics import Selection
@@ -63,8 +62,7 @@ async def _selection(up: Clients, ask: Ask[StatsQuery]) -> Selection:
     if not query.all_in_org:
         users = {caller.user_id}
     if query.metadata_key is not None or query.metadata_value is not None:
-        members = await up.memberships.of(caller.organization)
-        found = set(matching(members, query.metadata_key, query.metadata_value))
+        found = await up.memberships.matching(caller.organization, query.metadata_key, query.metadata_value)
         users = found if users is None else users & found
     chosen = None if users is None else tuple(sorted(users))
     return Selection(caller.organization, query.since, query.until, chosen, query.agent_id)
@@ -114,7 +112,7 @@ GET_STATS = Plan(
     answer=stats.UsageStats,
     access=Access.MEMBER,
     permit=permit,
-    subject=Subject(_selection, refusal=(403, "Forbidden")),
+    subject=Subject(_selection, refusal=(403, "Forbidden"), upstream="clerk"),
     keep=Keep(fresh=60, stale=300, on_error=3600),
     sources=(CONVERSATIONS, FEEDBACK, KNOWLEDGE_BASE),
     merge=usage_stats,

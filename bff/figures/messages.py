@@ -47,8 +47,13 @@ def spoken(messages: Iterable[Message]) -> list[Message]:
     return [message for message in messages if message.role in _SENDERS and message.text]
 
 
-def messages(conversations: Iterable[Conversation], agent_id: str) -> list[AgentMessage]:
-    """Return all messages of people and the agent, newest first; each is numbered from the oldest one on."""
+def page(
+    conversations: Iterable[Conversation], agent_id: str, *, limit: int, offset: int
+) -> tuple[list[AgentMessage], int]:
+    """Return ``limit`` messages of people and the agent from ``offset`` on, newest first, and how many there are.
+
+    Each is numbered from the oldest one on.
+    """
     said = [
         (moment_of(message, session), platform, message)
         for session, history in conversations
@@ -56,7 +61,9 @@ def messages(conversations: Iterable[Conversation], agent_id: str) -> list[Agent
         for message in spoken(history)
     ]
     said.sort(key=lambda each: each[0])
-    return [_message(number, *each, agent_id) for number, each in enumerate(said)][::-1]
+    newest = len(said) - 1 - offset
+    numbers = range(newest, max(newest - limit, -1), -1)
+    return [_message(number, *said[number], agent_id) for number in numbers], len(said)
 
 
 def _message(number: int, moment: datetime, platform: Platform, message: Message, agent_id: str) -> AgentMessage:

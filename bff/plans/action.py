@@ -24,10 +24,14 @@ class Order(Ask[Q_co], Generic[Q_co, B_co]):
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How often it may be asked for: so many a minute as the configuration says under ``limits``."""
+    """How often it may be asked for: so many a minute as the configuration says under ``limits``.
+
+    With ``at_once`` also no more than so many at the same time.
+    """
 
     setting: str
     by: Literal["user", "address"]
+    at_once: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

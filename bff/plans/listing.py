@@ -30,7 +30,7 @@ def _plan(plan: Plan[Any]) -> Iterator[str]:
         f"    asked by {plan.access.value}; shared by {plan.shared_by.value}; deadline {plan.deadline:g} s; {kept}"
     )
     if plan.subject:
-        yield f"    {'user_store':<11}{'first':<23}else {plan.subject.refusal[0]}"
+        yield f"    {plan.subject.upstream:<11}{'first':<23}else {plan.subject.refusal[0]}"
     for source in plan.sources:
         need = "required" if source.required else "optional"
         shared = f", shared {source.shared.fresh:g} s" if source.shared else ""
@@ -42,7 +42,9 @@ def _stand_in(plan: Plan[Any], source: Source[Any]) -> str:
     if not source.required:
         return source.stands_in
     kept = "a kept copy, else " if plan.keep.on_error else ""
-    return kept + ("the documented zeros" if plan.fallback else "500")
+    return kept + (
+        "the documented zeros" if plan.fallback else str(plan.failed_by.get(source.upstream, (500,))[0])
+    )
 
 
 def _action(action: AnyAction) -> Iterator[str]:

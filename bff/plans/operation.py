@@ -121,13 +121,15 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a path names. ``find`` returns it if it is the caller's; no upstream hears of it before.
+    """What is asked about, found before anything else is asked: what the path names, or a selection.
 
+    ``find`` asks ``upstream`` and returns it if it is the caller's; no other upstream hears of it before.
     ``refusal`` is the documented status and error for everything else.
     """
 
     find: Callable[[Clients, Ask[Any]], Awaitable[Any]]
     refusal: tuple[int, str]
+    upstream: str = "user_store"
 
     async def of(self, clients: Clients, ask: Ask[Any]) -> Any:
         """Return what the path names. Raises Refused when it is not the caller's, and UpstreamFailure."""

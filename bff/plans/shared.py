@@ -38,15 +38,15 @@ class Sources:
         )
 
     async def subject(self, subject: Subject, ask: Ask[Any], expires: float) -> Any:
-        """Return what the path names by ``expires`` (the event loop's time, seconds), if it is the caller's.
+        """Return what is asked about by ``expires`` (the event loop's time, seconds), if it is the caller's.
 
-        Raises Refused when it is not, UpstreamFailure when the store cannot tell.
+        Raises Refused when it is not, UpstreamFailure when nobody can tell.
         """
         try:
             async with asyncio.timeout_at(expires):
                 return await subject.of(self._clients, ask)
         except TimeoutError as error:
-            raise UpstreamFailure("user_store", Reason.TIMEOUT) from error
+            raise UpstreamFailure(subject.upstream, Reason.TIMEOUT) from error
 
     async def fetch(self, source: Source[Any], ask: Ask[Any], *, since: float, anew: bool) -> Any:
         """Return what the source says, asked not before ``since`` (seconds of the monotonic clock).

@@ -9,8 +9,7 @@ import pytest
 from bff.app import kept_as_configured
 from bff.configuration import WELL_KNOWN, ConfigurationError, load, validate
 from bff.endpoints import PLANS
-from bff.plans import NOT_KEPT
-from bff.plans import Keep
+from bff.plans import NOT_KEPT, Keep
 
 
 @pytest.fixture(autouse=True)

@@ -154,9 +154,9 @@ async def test_stale_is_served_at_once_while_it_is_refreshed(sqlite_url: str) ->
 async def test_5_upstream_in_trouble_is_left_alone_until_it_is_well(sqlite_url: str) -> None:
     breaker = {"failures": 3, "open_for": 0.5}
     async with rig(sqlite_url, {"upstreams": {"metrics": {"breaker": breaker}}}) as the:
-        await the.misbehave("metrics", Faults(status=500))
+        await the.misbehave("metrics", Faults(reset=True))
         reasons = [(await the.ask(COST)).headers["bff-degraded"] for _ in range(4)]
-        assert reasons == ["metrics;reason=status"] * 3 + ["metrics;reason=breaker_open"]
+        assert reasons == ["metrics;reason=reset"] * 3 + ["metrics;reason=breaker_open"]
 
         assert (await the.ask(DATA)).is_complete  # the others do not notice
         await the.misbehave("metrics", None)

@@ -5,7 +5,7 @@ A call passes these layers from the outside in, each a small callable around the
     total deadline -> bulkhead -> circuit breaker -> retry -> throttle
         -> one pooled HTTP call -> size-capped decode
 
-Nothing but a decoded model or an ``UpstreamFailure`` ever comes back out.
+A patient pipe has no throttle. Nothing but a decoded model or an ``UpstreamFailure`` ever comes back out.
 """
 
 from upstreams.pipe.address import Address, HostRules, enabled

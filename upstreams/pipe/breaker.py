@@ -1,4 +1,4 @@
-"""Circuit breaker: an upstream that keeps failing is left alone, and asked again by one probe at a time."""
+"""Circuit breaker: an upstream that keeps failing is left alone, and asked again by one probe after the other."""
 
 import random
 import time
@@ -13,18 +13,20 @@ _SERVER_ERROR = 500
 _UNAVAILABLE = 503
 _WINDOW_SECONDS = 10
 _JITTER = 0.5
+_PROBE_SECONDS = 2.0
 _SAYS_NOTHING: Final = frozenset({Reason.RATE_LIMITED, Reason.SATURATED, Reason.DISABLED})
-_UNREADABLE: Final = frozenset({Reason.MALFORMED, Reason.TOO_LARGE})
 
 
 class Breaker(Generic[C]):
     """Opens after ``failures`` in a row, or when of ``volume`` calls in ten seconds the share ``ratio`` failed.
 
     No fewer than ``failures`` open it. Then a probe may pass ``open_for`` to 1.5 ``open_for`` seconds after
-    the last, until one succeeds; ``probe`` makes it, by default ``send``.
+    the end of the last, until one succeeds; ``probe`` makes it, by default ``send``. One that takes longer than
+    two seconds is not waited for: the next may pass then, or ``open_for`` after its start if that is later.
 
-    A client error (4xx) is an answer, not trouble. A cancelled call and a reason that is ``excused`` say
-    nothing about the upstream.
+    Whatever comes with a status below 500 is an answer, not trouble, also when it cannot be read or is too
+    large. So is an API's own word (JSON, not 503) for what became of an unsafe call; its word for a failed read
+    counts for the share alone. A cancelled call and a reason that is ``excused`` say nothing about the upstream.
     """
 
     def __init__(
@@ -51,7 +53,6 @@ class Breaker(Generic[C]):
         self._says_nothing = _SAYS_NOTHING | frozenset(excused)
         self._clock = clock
         self._dice = dice
-        self._probing = False
         self._next_probe = 0.0
         self._open = False
         self._in_a_row = 0
@@ -70,9 +71,11 @@ class Breaker(Generic[C]):
         return result
 
     async def _probe(self, call: C) -> Any:
-        if self._probing or self._clock() < self._next_probe:
+        began = self._clock()
+        if began < self._next_probe:
             raise UpstreamFailure(self._upstream, Reason.BREAKER_OPEN)
-        self._probing = True
+        # One slow call must not keep everybody else away for as long as it may take.
+        alone_until = self._next_probe = began + max(_PROBE_SECONDS, self._pause())
         try:
             result = await self._send_probe(call)
         except UpstreamFailure as failure:
@@ -80,8 +83,9 @@ class Breaker(Generic[C]):
                 self._close()
             raise
         finally:
-            self._probing = False
-            self._pause()
+            ended = self._clock()
+            if ended < alone_until:
+                self._next_probe = ended + self._pause()
         self._close()
         return result
 
@@ -90,13 +94,15 @@ class Breaker(Generic[C]):
         if self._open or failure.reason in self._says_nothing:
             return
         answered = self._is_answer(failure)
-        self._in_a_row = 0 if answered else self._in_a_row + 1
-        # An answer that cannot be read may be one user's: whoever keeps asking for it must not make the share.
-        if failure.reason not in _UNREADABLE:
-            self._window.count(self._clock(), failed=not answered)
+        if answered:
+            self._in_a_row = 0
+        elif not _is_own_word(failure):
+            # An API's own word may be about one user's data: whoever keeps asking for it must not make the row.
+            self._in_a_row += 1
+        self._window.count(self._clock(), failed=not answered)
         if not answered and self._is_too_much():
             self._open = True
-            self._pause()
+            self._next_probe = self._clock() + self._pause()
 
     def _is_too_much(self) -> bool:
         window = self._window
@@ -106,21 +112,23 @@ class Breaker(Generic[C]):
         return enough and window.failed / window.calls >= self._ratio
 
     def _is_answer(self, failure: UpstreamFailure) -> bool:
-        if failure.reason is not Reason.STATUS or failure.status is None:
+        if failure.status is None or failure.reason in self._says_nothing:
             return False
-        if failure.status < _SERVER_ERROR:
-            return True
-        # An API that says in its own words what became of a change is well itself, unless it says it is not.
-        return failure.unsafe and failure.in_json and failure.status != _UNAVAILABLE
+        return failure.status < _SERVER_ERROR or (failure.unsafe and _is_own_word(failure))
 
     def _close(self) -> None:
         self._open = False
         self._in_a_row = 0
         self._window = _Window()
 
-    def _pause(self) -> None:
+    def _pause(self) -> float:
         # Never shorter, and rarely the same: replicas that opened together do not probe together.
-        self._next_probe = self._clock() + self._open_for * (1 + _JITTER * self._dice())
+        return self._open_for * (1 + _JITTER * self._dice())
+
+
+def _is_own_word(failure: UpstreamFailure) -> bool:
+    """Return whether an API says so of a call, in its own words and not that it is not well itself."""
+    return failure.in_json and failure.status != _UNAVAILABLE
 
 
 class _Window:

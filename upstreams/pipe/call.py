@@ -25,17 +25,23 @@ class Reply:
     body: bytes
 
 
+# Takes a piece of a body; returns True when it wants no more of it.
+Take = Callable[[bytes], Awaitable[bool | None]]
+
+
 class Sink:
     """Who takes a body piece by piece. ``busy``: it has yet to take the last one."""
 
-    def __init__(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+    def __init__(self, take: Take) -> None:
         self._take = take
         self.busy = False
 
-    async def __call__(self, piece: bytes) -> None:
+    async def __call__(self, piece: bytes) -> bool:
+        """Return whether no more is wanted."""
         self.busy = True
-        await self._take(piece)
+        enough = await self._take(piece)
         self.busy = False
+        return bool(enough)
 
 
 @dataclass(slots=True)
@@ -43,8 +49,8 @@ class Call:
     """One call. ``expires`` is the event loop's time, in seconds, by which it must have ended.
 
     More than ``max_bytes`` of body are not read. With a ``decoder`` the result is the decoded body of a 2xx
-    answer; with a ``sink`` that body goes there as it comes, and the result is None; with neither it is the
-    ``Reply``, whatever its status.
+    answer; with a ``sink`` that body goes there as it comes, until it wants no more, and the result is None;
+    with neither it is the ``Reply``, whatever its status.
     """
 
     request: httpx.Request

@@ -53,8 +53,8 @@ class Fetch:
                     raise self._failure(call, Reason.TOO_LARGE, response)
                 if sink is None:
                     chunks.append(chunk)
-                else:
-                    await sink(chunk)
+                elif await sink(chunk):
+                    break
         finally:
             await response.stream.aclose()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -1,7 +1,7 @@
 """The pipe of one upstream: the layers stacked, one stack for each host it has."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from upstreams.failure import Reason, UpstreamFailure
 from upstreams.pipe.address import Address
 from upstreams.pipe.breaker import Breaker
 from upstreams.pipe.bulkhead import Bulkhead
-from upstreams.pipe.call import MAX_BODY_BYTES, Call, Reply, Send, Sink
+from upstreams.pipe.call import MAX_BODY_BYTES, Call, Reply, Send, Sink, Take
 from upstreams.pipe.fetch import Fetch
 from upstreams.pipe.retry import Retry, RetryBudget
 from upstreams.pipe.throttle import Throttle
@@ -32,6 +32,9 @@ class Policy:
     ``timeout`` bounds one attempt, ``deadline`` the call with its queueing and retries. ``failures`` in a
     row open the breaker, or the share ``ratio`` of at least ``volume`` calls in ten seconds; ``open_for`` is
     the least pause before its next probe.
+
+    ``patient``: a call may take long, or be one too many, for reasons of its user's own (a model that thinks,
+    a quota). A time-out then says nothing about the host, and a ``Retry-After`` is for that one call alone.
     """
 
     timeout: float = 1.5
@@ -43,6 +46,7 @@ class Policy:
     ratio: float = 0.5
     volume: int = 20
     open_for: float = 1.0
+    patient: bool = False
 
 
 class Pipe:
@@ -121,14 +125,14 @@ class Pipe:
         path: str,
         *,
         content: bytes,
-        sink: Callable[[bytes], Awaitable[None]],
+        sink: Take,
         bearer: str | None = None,
         max_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         """Give the 2xx answer of a POST to ``sink`` piece by piece as it comes. Raises UpstreamFailure.
 
-        It is made at most once, on a connection of its own, which ends with it when it is cancelled. Raises
-        also what ``sink`` raises.
+        It is made at most once, on a connection of its own, which ends with it when it is cancelled. ``sink``
+        returns True to end it: what is still to come is not waited for. Raises also what ``sink`` raises.
         """
         request = self._request(at, "POST", at.url(path), bearer=bearer, content=content, safe=False)
         await self._call(at, request, sink=Sink(sink), max_bytes=max_bytes, idempotent=False)
@@ -185,16 +189,17 @@ class Pipe:
     def _build(self) -> Send:
         name, policy = self.upstream, self._policy
         fetch = Fetch(name, self._transport, attempt_timeout=policy.timeout)
-        throttle = Throttle(name, fetch)
-        retry = Retry(throttle, retries=policy.retries, budget=RetryBudget())
+        once: Send = fetch if policy.patient else Throttle(name, fetch)
+        retry = Retry(once, retries=policy.retries, budget=RetryBudget())
         breaker = Breaker(
             name,
             retry,
-            probe=throttle,
+            probe=once,
             failures=policy.failures,
             ratio=policy.ratio,
             volume=policy.volume,
             open_for=policy.open_for,
+            excused={Reason.TIMEOUT} if policy.patient else (),
         )
         return Bulkhead(name, breaker, places=policy.max_concurrency, queue=policy.max_queue)
 

@@ -1,6 +1,6 @@
 """The statements that list, reserve and finish agents."""
 
-from sqlalchemy import DateTime, Integer, Text, func, insert, null, select, update
+from sqlalchemy import DateTime, Integer, Text, case, exists, func, insert, null, select, update
 
 from upstreams.user_store.dialects import comparable, json_document
 from upstreams.user_store.tables import agent, user
@@ -30,9 +30,16 @@ OWNED_AGENT = select(agent.c.id, agent.c.name, agent.c.model, agent.c.status).wh
     agent.c.id == AGENT_ID, OF_USER
 )
 
+ANYBODYS = agent.alias("anybodys")
+IS_ANOTHERS = exists().where(ANYBODYS.c.id == user.c.openclawInstanceId, ANYBODYS.c.userId != user.c.id)
+
+# Naming another user's agent as one's own instance makes it nobody's to steer.
 INSTANCE = (
     select(
-        func.coalesce(func.nullif(user.c.openclawInstanceId, literal("")), agent.c.id),
+        case(
+            (IS_ANOTHERS, agent.c.id),
+            else_=func.coalesce(func.nullif(user.c.openclawInstanceId, literal("")), agent.c.id),
+        ),
         user.c.plan,
         agent.c.model,
         agent.c.status,

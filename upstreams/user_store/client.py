@@ -195,7 +195,7 @@ class UserStore:
 
     async def set_skill(self, user_id: str, skill_id: str, *, enabled: bool) -> bool:
         """Switch the skill on or off wherever the user has it installed; False when that is nowhere."""
-        return await self._database.ask(
+        return await self._database.write(
             setting_statements.SET_SKILL, bool, user_id=user_id, skill_id=skill_id, switched_on=enabled
         )
 
@@ -205,7 +205,7 @@ class UserStore:
 
     async def put_credential(self, user_id: str, name: str, sealed: str, now: datetime) -> None:
         """Keep ``sealed``, an encrypted value, as the user's credential ``name`` in place of any other."""
-        await self._database.ask(
+        await self._database.write(
             setting_statements.PUT_SETTING,
             bool,
             setting_id=f"setting_{uuid4().hex}",

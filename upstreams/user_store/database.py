@@ -67,6 +67,14 @@ class Database:
         rows = await self._guarded(partial(self.pool.fetch, compiled.sql, compiled.arguments(values)))
         return _made(read, rows)
 
+    async def write(self, statement: ClauseElement, read: Callable[[Sequence[Row]], T], **values: Any) -> T:
+        """Return what :meth:`ask` does of a statement that changes something, which it may have when it fails."""
+        try:
+            return await self.ask(statement, read, **values)
+        except UpstreamFailure as failure:
+            failure.unsafe = True
+            raise
+
     async def transact(
         self, statements: Sequence[ClauseElement], read: Callable[[Sequence[Sequence[Row]]], T], **values: Any
     ) -> T:

@@ -180,7 +180,7 @@ async def test_whatever_came_of_it_what_it_may_have_changed_is_asked_anew():
     await world.post()
     after = world.answers._generations.current("dashboard.data", ("ada",)).number
     assert after != before
-    assert world.answers._generations.current("dashboard.data", ("bob",)).number not in {before, after}
+    assert world.answers._generations.current("dashboard.data", ("bob",)).number == before
 
 
 async def test_no_more_often_than_its_quota():

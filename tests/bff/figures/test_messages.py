@@ -2,7 +2,7 @@
 
 import pytest
 
-from bff.figures.messages import Conversation, messages, of_agent, platform_of
+from bff.figures.messages import Conversation, of_agent, page, platform_of
 from upstreams.sessions import Message, Session
 
 TELEGRAM = Session("agent:main:telegram:direct:1", updated_at=1_800_000_000_000)
@@ -33,7 +33,8 @@ def test_newest_first_and_numbered_from_the_oldest_on():
         Conversation(TELEGRAM, [Message("user", "one", 1_000), Message("assistant", "three", 3_000)]),
         Conversation(DISCORD, [Message("user", "two", 2_000)]),
     ]
-    listed = messages(said, "a1")
+    listed, total = page(said, "a1", limit=50, offset=0)
+    assert total == 3
     assert [(each.id, each.sender, each.content, each.platform) for each in listed] == [
         ("msg-2", "agent", "three", "telegram"),
         ("msg-1", "user", "two", "discord"),
@@ -48,7 +49,7 @@ def test_newest_first_and_numbered_from_the_oldest_on():
     ids=lambda message: message.role,
 )
 def test_what_nobody_said_is_left_out(message):
-    assert messages([Conversation(TELEGRAM, [message])], "a1") == []
+    assert page([Conversation(TELEGRAM, [message])], "a1", limit=50, offset=0) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_what_nobody_said_is_left_out(message):
     [(5_000, 5_000), (None, 1_800_000_000_000), (-1, 1_800_000_000_000), (1e18, 1_800_000_000_000)],
 )
 def test_without_a_time_of_its_own_a_message_has_that_of_its_conversation(stamp, shown):
-    [message] = messages([Conversation(TELEGRAM, [Message("user", "hi", stamp)])], "a1")
+    [message], _ = page([Conversation(TELEGRAM, [Message("user", "hi", stamp)])], "a1", limit=50, offset=0)
     assert message.timestamp.timestamp() * 1000 == shown
 
 
@@ -68,3 +69,14 @@ def test_another_agents_conversations_are_not_this_ones():
         "main",
         "a2:main",
     ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "offset", "shown"),
+    [(2, 0, "43"), (2, 1, "32"), (2, 4, "0"), (2, 5, ""), (50, 3, "10"), (1, 4, "0"), (1, 10**9, "")],
+)
+def test_a_page_of_them(limit, offset, shown):
+    said = Conversation(TELEGRAM, [Message("user", str(number), number) for number in range(5)])
+    listed, total = page([said], "a1", limit=limit, offset=offset)
+    assert ("".join(message.content for message in listed), total) == (shown, 5)
+    assert [message.id for message in listed] == [f"msg-{number}" for number in shown]

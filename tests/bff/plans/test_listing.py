@@ -42,7 +42,7 @@ def test_every_plan_with_every_source():
     text = listing(PLANS, ACTIONS)
     for each in PLANS:
         part = text[text.index(f"{each.name}  GET {each.path}") :].split("\n\n")[0]
-        first = ["user_store"] if each.subject else []
+        first = [each.subject.upstream] if each.subject else []
         asked = first + [source.upstream for source in each.sources]
         assert [line.split()[0] for line in part.splitlines()[2:]] == asked
 
