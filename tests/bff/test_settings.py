@@ -68,6 +68,7 @@ def test_an_upstreams_policy():
 def test_what_may_take_long():
     up = validate({"upstreams": {"backend": {"timeout": 1, "retries": 3, "provision_deadline": 20}}}).upstreams
     patient = up.backend.patient(up.backend.provision_deadline)
-    assert (patient.timeout, patient.deadline, patient.retries) == (20, 20, 0)
+    assert (patient.timeout, patient.deadline, patient.retries, patient.patient) == (20, 20, 0, True)
     assert (up.gateway.deploy_deadline, up.gateway.chat_deadline) == (27, 60)
-    assert (up.backend.policy.timeout, up.backend.policy.retries) == (1, 3)
+    usual = up.backend.policy
+    assert (usual.timeout, usual.retries, usual.patient) == (1, 3, False)

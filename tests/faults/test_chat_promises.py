@@ -12,13 +12,16 @@ from starlette.types import Receive, Scope, Send
 
 from demo.asgi import whole_body
 from demo.faults import Faults
+from demo.people import PEOPLE
 from tests.edge_sockets.wire import serving
 from tests.faults.questions import BOB, READS
 from tests.faults.rig import WITHIN, Rig, rig, until
 
 COMPLETIONS = "/v1/chat/completions"
 FRANK = "demo-session-frank"  # another user of the shared gateway
-AT_ONCE = 64  # chats with one gateway; more wait
+OF_A_USER = 4  # chats at once
+EVERYBODYS = [person.session_token for person in PEOPLE if not person.own_gateway][:8]
+AT_ONCE = OF_A_USER * len(EVERYBODYS) - 6  # chats with one gateway; more wait
 STREAMED = {"Accept": "text/event-stream"}
 WHOLE = {"Accept": "application/json"}
 OF_A_GATEWAY = {"dashboard.analytics", "dashboard.data", "agent.health", "agent.sessions", "chat.messages"}
@@ -66,21 +69,22 @@ class Chatting:
     upstream: Hesitant
     client: httpx.AsyncClient
 
-    def stream(self) -> AbstractAsyncContextManager[httpx.Response]:
-        return self.client.stream("POST", "/api/chat", json={"message": "hi"}, headers=STREAMED)
+    def stream(self, token: str = BOB.session_token) -> AbstractAsyncContextManager[httpx.Response]:
+        headers = STREAMED | {"Cookie": f"agentbot-session={token}"}
+        return self.client.stream("POST", "/api/chat", json={"message": "hi"}, headers=headers)
 
 
 @asynccontextmanager
 async def chatting(store: str) -> AsyncIterator[Chatting]:
     """Serve a gateway on a port, whose upstream gateway hesitates; the client is Bob's."""
     upstream = Hesitant()
-    async with rig(store, {"upstreams": {"gateway": {"chat_deadline": 60}}}) as the:
+    gateway = {"chat_deadline": 60, "max_concurrency": AT_ONCE}
+    async with rig(store, {"upstreams": {"gateway": gateway}}) as the:
         the.misbehave_at("gateway", COMPLETIONS, upstream)
         async with (
             serving(the._client._transport.app) as front,
             httpx.AsyncClient(
                 base_url=f"http://127.0.0.1:{front._server.sockets[0].getsockname()[1]}",
-                headers={"Cookie": f"agentbot-session={BOB.session_token}"},
                 limits=httpx.Limits(max_connections=None),
                 timeout=WITHIN,
             ) as client,
@@ -160,11 +164,13 @@ async def test_who_leaves_before_the_first_word_ends_the_work_for_it(sqlite_url:
 
 async def test_whoever_leaves_makes_room_for_those_who_wait(sqlite_url: str) -> None:
     async with chatting(sqlite_url) as chat:
-        first = [asyncio.create_task(chat.stream().__aenter__()) for _ in range(AT_ONCE)]
-        await until(lambda: chat.upstream.asked == AT_ONCE)
+        first = [asyncio.create_task(chat.stream().__aenter__()) for _ in range(OF_A_USER)]
+        await until(lambda: chat.upstream.asked == OF_A_USER)
+        async with chat.stream() as refused:
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
         for each in first:
             each.cancel()
-        await until(lambda: chat.upstream.left == AT_ONCE)
+        await until(lambda: chat.upstream.left == OF_A_USER)
         chat.upstream.say(*SAID, None)
         async with chat.stream() as answer:
             assert [kind async for kind, _ in events(answer)] == ["token", "token", "done"]
@@ -174,8 +180,14 @@ async def test_whoever_leaves_makes_room_for_those_who_wait(sqlite_url: str) -> 
 async def test_hanging_chats_are_in_no_other_answers_way(headers: dict[str, str], sqlite_url: str) -> None:
     async with chatting(sqlite_url) as chat:
         hanging = [
-            asyncio.create_task(chat.client.post("/api/chat", json={"message": "hi"}, headers=headers))
-            for _ in range(AT_ONCE + 6)
+            asyncio.create_task(
+                chat.client.post(
+                    "/api/chat",
+                    json={"message": "hi"},
+                    headers=headers | {"Cookie": f"agentbot-session={token}"},
+                )
+            )
+            for token in EVERYBODYS * OF_A_USER
         ]
         await until(lambda: chat.upstream.asked == AT_ONCE)
         answers = await chat.the.ask_all([plan for plan in READS if plan.name in OF_A_GATEWAY], who=FRANK)

@@ -198,10 +198,15 @@ async def test_an_email_that_no_header_can_carry_is_left_empty(email):
 
 async def test_two_callers_never_share_a_signature():
     """Read from the right: a role and an e-mail hold no colon, so what is left is the id."""
-    callers = [("a", "b:c@example.com"), ("a:b", "c@example.com"), ("a", "c@example.com"), ("a:b", None), ("a", "b")]
+    callers = [
+        ("a", "b:c@example.com"),
+        ("a:b", "c@example.com"),
+        ("a", "c@example.com"),
+        ("a:b", None),
+        ("a", "b"),
+    ]
     asked = [await sent(lambda it, who=who: it.agent(Actor(*who, is_admin=False), "x")) for who in callers]
     assert len({each.headers["x-user-signature"] for each in asked}) == len(callers)
-
 
 
 async def test_health_needs_neither_key_nor_identity():

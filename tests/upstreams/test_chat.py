@@ -219,6 +219,36 @@ async def test_a_reply_that_breaks_off_has_told_what_came(talk, then, reason):
         assert len(server.peers) == 1
 
 
+@pytest.mark.parametrize("then", ["keeps it open", "says more", "breaks off"])
+async def test_a_reply_ends_with_its_end_whatever_the_gateway_does_then(talk, then):
+    async def script(peer):
+        await peer.answer(HEAD, chunk(event("whole") + b"data: [DONE]\n\n"))
+        if then == "says more":
+            await peer.send(chunk(b"data: garbage\n\n"))
+        if then != "breaks off":
+            await peer.reader.read()
+
+    async with serving(script) as server, asyncio.timeout(5):
+        reply, pieces = talk(server, timeout=60.0, deadline=60.0)
+        assert await reply == "whole"
+        assert pieces.get_nowait() == "whole"
+        await server.peers[0].closed.wait()
+
+
+BROKEN = b'data: {"error": {"message": "no"}}\n\n'
+
+
+@pytest.mark.parametrize(
+    "sent", [BROKEN, b"data: garbage\n\n", b"x" * 2_000_000], ids=["error", "garbage", "huge"]
+)
+async def test_what_is_wrong_with_one_reply_shuts_nobody_out(sent):
+    upstream = Upstream(*[httpx.Response(200, content=sent)] * 5, captured("openclaw/chat-ok-2026.4.2"))
+    talking = chat(upstream, failures=2, patient=True)
+    for _ in range(5):
+        await failure_of(streamed(talking))
+    assert await whole(talking) == "Hello from the fake model."
+
+
 async def test_a_reply_that_stops_coming_is_a_timeout(talk):
     async def script(peer):
         await peer.answer(HEAD, chunk(event("first")))

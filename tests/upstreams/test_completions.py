@@ -28,7 +28,8 @@ async def read(*received):
 
     reply = StreamedReply("gateway", tell)
     for portion in received:
-        await reply.feed(portion)
+        if await reply.feed(portion):
+            break
     return await reply.finish(), pieces
 
 
@@ -36,7 +37,7 @@ async def reason_of(*received):
     with pytest.raises(UpstreamFailure) as caught:
         await read(*received)
     assert caught.value.upstream == "gateway"
-    assert caught.value.unsafe
+    assert (caught.value.status, caught.value.unsafe) == (200, True)
     return caught.value.reason
 
 
@@ -71,6 +72,10 @@ async def test_wherever_it_is_cut(size):
 )
 async def test_an_event_stream(received, pieces):
     assert await read(received) == ("".join(pieces), pieces)
+
+
+async def test_nothing_is_read_after_the_end():
+    assert await read(HELLO, b"data: garbage\n\n") == await read(HELLO + b"x" * 2 * MAX_REPLY_BYTES)
 
 
 @pytest.mark.parametrize("size", [1, 10_000])

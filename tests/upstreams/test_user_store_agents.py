@@ -112,6 +112,8 @@ class TestInstance:
             ("", ["a", "b"], Instance("b", "pro", "model-b", "status-b")),
             ("a", ["a", "b"], Instance("a", "pro", "model-a", "status-a")),
             ("external", ["a"], Instance("external", "pro", "model-a", "status-a")),
+            ("bobs", ["a"], Instance("a", "pro", "model-a", "status-a")),
+            ("bobs", [], Instance(None, "pro", None, None)),
         ],
     )
     async def test_is_the_set_one_else_the_shown_agent(

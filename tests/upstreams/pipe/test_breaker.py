@@ -1,4 +1,4 @@
-"""An upstream in trouble is left alone after so many failures in a row, and asked again by one probe at a time.
+"""An upstream in trouble is left alone after so many failures in a row, and asked again by a probe now and then.
 
 What share of its calls opens the breaker is in test_breaker_window.
 """
@@ -18,16 +18,21 @@ TROUBLE = [
     failure(Reason.RESET),
     failure(Reason.DNS),
     failure(Reason.TLS),
-    failure(Reason.TOO_LARGE, status=200),
-    failure(Reason.MALFORMED, status=200),
+    failure(Reason.MALFORMED),
+    failure(Reason.TOO_LARGE, status=500),
     failure(Reason.STATUS, status=500),
     failure(Reason.STATUS, status=503),
     failure(Reason.STATUS),
-    # Of a read, whoever words it.
-    failure(Reason.STATUS, status=502, in_json=True),
-    # Of a change: a proxy's word for it, and an API that says it is not well itself.
+    # A proxy's word for it, and an API that says it is not well itself.
     failure(Reason.STATUS, status=502, unsafe=True),
+    failure(Reason.STATUS, status=503, in_json=True),
     failure(Reason.STATUS, status=503, unsafe=True, in_json=True),
+]
+# An API's own word for a read.
+OWN_WORDS = [
+    failure(Reason.STATUS, status=500, in_json=True),
+    failure(Reason.STATUS, status=502, in_json=True),
+    failure(Reason.TOO_LARGE, status=500, in_json=True),
 ]
 ANSWERS = [
     "answer",
@@ -35,6 +40,11 @@ ANSWERS = [
     failure(Reason.STATUS, status=401),
     failure(Reason.STATUS, status=404),
     failure(Reason.STATUS, status=499),
+    # They came, whatever is in them.
+    failure(Reason.TOO_LARGE, status=200),
+    failure(Reason.MALFORMED, status=200),
+    failure(Reason.MALFORMED, status=200, unsafe=True),
+    failure(Reason.TOO_LARGE, status=404),
     # An API's own word for what became of a change.
     failure(Reason.STATUS, status=500, unsafe=True, in_json=True),
     failure(Reason.STATUS, status=502, unsafe=True, in_json=True),
@@ -82,6 +92,13 @@ async def open_after(outcomes, clock):
 async def test_opens_after_so_many_failures_in_a_row(trouble, clock):
     assert not await open_after([trouble] * 2, clock)
     assert await open_after([trouble] * 3, clock)
+
+
+@pytest.mark.parametrize("own_word", OWN_WORDS, ids=str)
+async def test_an_apis_own_word_for_a_read_makes_no_row_and_ends_none(own_word, clock):
+    assert not await open_after([own_word] * 19, clock)
+    assert not await open_after([failure(), failure(), own_word, own_word], clock)
+    assert await open_after([failure(), failure(), own_word, failure()], clock)
 
 
 @pytest.mark.parametrize("harmless", [*ANSWERS, *NOTHING], ids=str)
@@ -145,26 +162,65 @@ async def test_a_failed_probe_is_followed_by_another_pause(clock):
     assert await outcome(guarded) == "answer"
 
 
-async def opened_and_probing(clock):
+async def opened_and_probing(clock, open_for=5.0):
     upstream = Held()
-    guarded = breaker(upstream, clock, failures=1)
+    guarded = breaker(upstream, clock, failures=1, open_for=open_for)
     first = asyncio.create_task(outcome(guarded))
     await settle()
     upstream.calls[0].set_exception(failure())
     await first
-    clock.now += 5
+    clock.now += open_for
     probe = asyncio.create_task(outcome(guarded))
     await settle()
     return upstream, guarded, probe
 
 
-async def test_one_probe_at_a_time(clock):
-    upstream, guarded, probe = await opened_and_probing(clock)
-    clock.now += 100
+async def also_probing(guarded, upstream, sent):
+    """Return another probe, which is the upstream's call number ``sent``."""
+    probe = asyncio.create_task(outcome(guarded))
+    await settle()
+    assert len(upstream.calls) == sent
+    return probe
+
+
+@pytest.mark.parametrize(("open_for", "alone_for"), [(0.1, 2.0), (1.0, 2.0), (5.0, 5.0)])
+async def test_a_slow_probe_keeps_others_away_for_two_seconds_or_the_pause(open_for, alone_for, clock):
+    upstream, guarded, probe = await opened_and_probing(clock, open_for)
+    clock.now += alone_for - 0.01
     assert await outcome(guarded) is Reason.BREAKER_OPEN
+    clock.now += 0.02
+    another = await also_probing(guarded, upstream, sent=3)
+    assert await outcome(guarded) is Reason.BREAKER_OPEN
+    upstream.calls[2].set_result("answer")
+    assert await another == "answer"
+    upstream.calls[1].set_exception(failure())
+    assert await probe is Reason.REFUSED
+    closed = await also_probing(guarded, upstream, sent=4)
+    upstream.calls[3].set_result("answer")
+    assert await closed == "answer"
+
+
+async def test_a_slow_probe_that_is_answered_closes_it_all_the_same(clock):
+    upstream, guarded, probe = await opened_and_probing(clock, open_for=1.0)
+    clock.now += 60
+    another = await also_probing(guarded, upstream, sent=3)
     upstream.calls[1].set_result("answer")
     assert await probe == "answer"
-    assert len(upstream.calls) == 2
+    upstream.calls[2].set_exception(failure())
+    assert await another is Reason.REFUSED
+    closed = await also_probing(guarded, upstream, sent=4)
+    upstream.calls[3].set_result("answer")
+    assert await closed == "answer"
+
+
+async def test_the_end_of_a_slow_probe_keeps_nobody_away(clock):
+    upstream, guarded, probe = await opened_and_probing(clock, open_for=1.0)
+    clock.now += 3
+    upstream.calls[1].set_exception(failure())
+    assert await probe is Reason.REFUSED
+    another = await also_probing(guarded, upstream, sent=3)
+    upstream.calls[2].set_result("answer")
+    assert await another == "answer"
 
 
 async def test_a_cancelled_probe_is_followed_by_another_pause(clock):
@@ -187,7 +243,7 @@ async def test_a_probe_that_is_answered_closes_it(answer, clock):
     assert await outcome(guarded) == "answer"
 
 
-@pytest.mark.parametrize("no_answer", [*TROUBLE, *NOTHING], ids=str)
+@pytest.mark.parametrize("no_answer", [*TROUBLE, *OWN_WORDS, *NOTHING], ids=str)
 async def test_a_probe_that_is_not_answered_does_not(no_answer, clock):
     guarded = await opened(Script(failure(), no_answer, "answer"), clock)
     clock.now += 5

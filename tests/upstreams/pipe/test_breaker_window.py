@@ -137,13 +137,19 @@ async def test_the_probe_that_closes_it_clears_the_window():
 
 
 @pytest.mark.parametrize("reason", [Reason.MALFORMED, Reason.TOO_LARGE])
-async def test_answers_that_cannot_be_read_are_no_share(reason):
-    unreadable = failure(reason, status=200)
+async def test_answers_that_cannot_be_read_are_answers(reason):
     guarded = Guarded()
-    await guarded.see(*mixed(50, 50, trouble=unreadable))
+    await guarded.see(*[failure(reason, status=200)] * 100)
     assert not await guarded.is_open()
-    await guarded.see(*[unreadable] * 5)
-    assert await guarded.is_open()
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "opens"), [(0, 19, False), (0, 20, True), (10, 10, True), (11, 10, False)]
+)
+async def test_an_apis_own_word_for_a_read_counts_for_the_share(good, bad, opens):
+    guarded = Guarded()
+    await guarded.see(*mixed(good, bad, trouble=failure(Reason.STATUS, status=500, in_json=True)))
+    assert await guarded.is_open() is opens
 
 
 @given(st.lists(st.tuples(st.floats(0, 4, allow_nan=False), st.booleans()), max_size=80))

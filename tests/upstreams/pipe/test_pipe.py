@@ -147,6 +147,20 @@ async def test_a_host_in_trouble_is_left_alone_and_the_others_are_not():
     assert await piped.get(THERE, "/", into=ANYTHING) == "there"
 
 
+async def test_a_patient_pipe_thinks_nothing_of_calls_that_take_too_long():
+    upstream = Upstream(*[None] * 3, json_answer("answer"))
+    piped = pipe(upstream, failures=2, patient=True)
+    for _ in range(3):
+        assert await reason_of(piped.get(HERE, "/", into=ANYTHING)) is Reason.TIMEOUT
+    assert await piped.get(HERE, "/", into=ANYTHING) == "answer"
+
+
+async def test_a_patient_pipe_notices_a_dead_host_as_any_other():
+    piped = pipe(Upstream(*refused(2)), retries=0, failures=2, patient=True)
+    reasons = [await reason_of(piped.get(HERE, "/", into=ANYTHING)) for _ in range(3)]
+    assert reasons == [Reason.REFUSED, Reason.REFUSED, Reason.BREAKER_OPEN]
+
+
 async def test_a_host_that_hangs_holds_only_its_own_places():
     piped = pipe(Upstream(None, json_answer("there")), max_concurrency=1, max_queue=0)
     hung = asyncio.create_task(piped.get(HERE, "/", into=ANYTHING))

@@ -42,6 +42,15 @@ async def test_a_streamed_answer_goes_to_its_taker_piece_by_piece():
     assert body.closed
 
 
+async def test_a_taker_that_wants_no_more_ends_the_stream():
+    async def take(piece):
+        return piece == b"two"
+
+    body = Body(b"one", b"two", httpx.ReadError("gone"))
+    assert await fetch(httpx.Response(200, stream=body), take) is None
+    assert (body.read, body.closed) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

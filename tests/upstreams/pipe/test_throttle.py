@@ -143,6 +143,15 @@ async def test_no_call_to_the_host_is_exempt(first, then):
     assert len(upstream.requests) == 1
 
 
+@pytest.mark.parametrize("way", EVERY_WAY.keys() - {"probe"})
+async def test_what_a_patient_pipe_is_told_is_for_that_call_alone(way):
+    upstream = Upstream(asks(20), httpx.Response(503, headers={"retry-after": "20"}), asks(20))
+    pipe = Pipe("up", Policy(patient=True, retries=0), upstream)
+    reasons = [await reason_of(EVERY_WAY[way](pipe)) for _ in range(3)]
+    assert reasons == [Reason.RATE_LIMITED, Reason.STATUS, Reason.RATE_LIMITED]
+    assert len(upstream.requests) == 3
+
+
 async def test_other_hosts_are_asked_as_ever():
     pipe = Pipe("up", Policy(), Upstream(asks(20), json_answer("there")))
     assert await reason_of(pipe.get(HERE, "/", into=ANYTHING)) is Reason.RATE_LIMITED
