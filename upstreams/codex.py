@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 
 from upstreams.failure import UpstreamFailure
-from upstreams.pipe import UNDECODABLE, Address, Pipe, enabled
+from upstreams.pipe import Address, Pipe, enabled
 
 T = TypeVar("T")
 
@@ -90,7 +90,6 @@ class Refusal(msgspec.Struct, frozen=True):
 _VALUE: Final = re.compile(r'[!#-+\--:<-\[\]-~]+|"[!#-+\--:<-\[\]-~]+"')
 _MAX_VALUE_CHARS: Final = 4096
 _UNAUTHORIZED: Final = 401
-_MAX_REFUSAL_BYTES: Final = 64 * 1024
 
 _OVERVIEW = msgspec.json.Decoder(CodexOverview)
 _REPORTS = msgspec.json.Decoder(Reports)
@@ -127,21 +126,11 @@ class Codex:
             raise CodexRefusal(_LOGGED_OUT)
         headers = {"cookie": f"codex_lb_dashboard_session={cookie}"}
         try:
-            return await self._pipe.get(at, path, into=into, headers=headers)
+            said = await self._pipe.get_or_refusal(at, path, into=into, refusal=_REFUSAL, headers=headers)
         except UpstreamFailure as failure:
-            if failure.status != _UNAUTHORIZED or not failure.in_json:
-                raise
-            raise await self._refusal(at, path, headers) or failure from None
-
-    async def _refusal(self, at: Address, path: str, headers: dict[str, str]) -> CodexRefusal | None:
-        """Return why the session is refused. A failure does not keep what was said, so it is asked once more.
-
-        A reason that is not known is that of a session that is none. None: it is not refused this time.
-        """
-        reply = await self._pipe.probe(at, at.url(path), headers=headers, max_bytes=_MAX_REFUSAL_BYTES)
-        if reply.status != _UNAUTHORIZED:
-            return None
-        try:
-            return CodexRefusal(_REFUSAL.decode(reply.body).error.code)
-        except UNDECODABLE:
-            return CodexRefusal(_LOGGED_OUT)
+            if failure.status == _UNAUTHORIZED and failure.in_json:  # for a reason that is not known
+                raise CodexRefusal(_LOGGED_OUT) from None
+            raise
+        if isinstance(said, Refusal):
+            raise CodexRefusal(said.error.code)
+        return said

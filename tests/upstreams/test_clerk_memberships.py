@@ -130,7 +130,7 @@ async def test_a_hundred_thousand_members_are_the_most():
 
 
 async def test_a_page_that_fails_fails_them_all_and_no_more_are_asked_for():
-    transport = Upstream(page(range(500), 50_000), *(json_answer({}, 500) for _ in range(8)))
+    transport = Upstream(page(range(500), 50_000), *(httpx.Response(500) for _ in range(8)))
     assert await failure(transport) is Reason.STATUS
     assert len(transport.requests) <= 9
 
@@ -195,7 +195,8 @@ async def test_twenty_five_thousand_members_in_less_than_five_seconds():
     metadata = {"department": "engineering", "level": 3, "teams": ["a", "b"], "note": "x" * 200}
     somebody = demo.OrganizationMember("user_", "org:member", metadata)
     members = [replace(somebody, user_id=f"user_{number:027}") for number in range(25_000)]
-    clerk = DemoUpstream("clerk", demo.routes(demo.Clerk(members)), demo.NOT_FOUND, host="127.0.0.1", port=0)
+    made = demo.Clerk(members)
+    clerk = DemoUpstream("clerk", demo.routes(made), demo.BackendApi(made), host="127.0.0.1", port=0)
     await clerk.open()
     try:
         async with LeanTransport() as transport:

@@ -50,7 +50,7 @@ class Call:
 
     More than ``max_bytes`` of body are not read. With a ``decoder`` the result is the decoded body of a 2xx
     answer; with a ``sink`` that body goes there as it comes, until it wants no more, and the result is None;
-    with neither it is the ``Reply``, whatever its status.
+    with neither it is the ``Reply``, whatever its status. A 401 that is JSON is decoded by ``refusal``, if given.
     """
 
     request: httpx.Request
@@ -59,6 +59,7 @@ class Call:
     idempotent: bool
     decoder: msgspec.json.Decoder[Any] | None
     sink: Sink | None = None
+    refusal: msgspec.json.Decoder[Any] | None = None
 
 
 Send = Callable[[Call], Awaitable[Any]]

@@ -11,6 +11,7 @@ import msgspec
 from upstreams.failure import Reason, UpstreamFailure
 from upstreams.pipe.call import UNDECODABLE, Call, Reply
 
+_UNAUTHORIZED = 401
 _TOO_MANY_REQUESTS = 429
 _MAX_RETRY_AFTER_SECONDS = 3600
 
@@ -37,6 +38,8 @@ class Fetch:
             raise self._failure(call, _reason(error)) from error
         if call.sink is None and call.decoder is None:
             return Reply(response.status_code, _retry_after(response), body)
+        if call.refusal is not None and response.status_code == _UNAUTHORIZED and _is_json(response):
+            return self._decode(call, response, body, call.refusal)
         self._check(call, response)
         return None if call.decoder is None else self._decode(call, response, body, call.decoder)
 

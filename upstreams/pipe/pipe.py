@@ -20,6 +20,7 @@ from upstreams.pipe.retry import Retry, RetryBudget
 from upstreams.pipe.throttle import Throttle
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _MAX_HOSTS = 4096
 _HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "bff"}
@@ -73,6 +74,20 @@ class Pipe:
         url = at.url(path) if params is None else at.url(path).copy_merge_params(params)
         request = self._request(at, "GET", url, bearer=bearer, headers=headers)
         result: T = await self._call(at, request, decoder=into, max_bytes=max_bytes)
+        return result
+
+    async def get_or_refusal(
+        self,
+        at: Address,
+        path: str,
+        *,
+        into: msgspec.json.Decoder[T],
+        refusal: msgspec.json.Decoder[R],
+        headers: Mapping[str, str],
+    ) -> T | R:
+        """Return the decoded 2xx answer of a GET, or what a 401 says in JSON. Raises UpstreamFailure."""
+        request = self._request(at, "GET", at.url(path), headers=headers)
+        result: T | R = await self._call(at, request, decoder=into, refusal=refusal, max_bytes=MAX_BODY_BYTES)
         return result
 
     async def query(
@@ -170,11 +185,14 @@ class Pipe:
         max_bytes: int,
         decoder: msgspec.json.Decoder[Any] | None = None,
         sink: Sink | None = None,
+        refusal: msgspec.json.Decoder[Any] | None = None,
         idempotent: bool = True,
     ) -> Any:
         expires = asyncio.get_running_loop().time() + self._policy.deadline
         try:
-            return await self._stack(at.origin)(Call(request, expires, max_bytes, idempotent, decoder, sink))
+            return await self._stack(at.origin)(
+                Call(request, expires, max_bytes, idempotent, decoder, sink, refusal)
+            )
         except UpstreamFailure as failure:
             # Frames of the layers below hold what the upstream sent; a failure is kept longer than that may be.
             failure.__context__ = None
