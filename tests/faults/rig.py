@@ -26,7 +26,8 @@ from demo.upstream import Upstream
 from tests.faults.questions import asker, content, method, url
 
 WITHIN = 8.0
-PATIENCE = 0.3
+PATIENCE = 0.5
+WITH_THE_STORE = 0.3  # less than one statement takes byte by byte
 OFTEN = 1_000_000
 HTTP = ("gateway", "sessions", "metrics", "backend")
 
@@ -99,6 +100,17 @@ class Rig:
         answers = await asyncio.gather(*(self.ask(each, **how) for each in asked))
         return {each.name: answer for each, answer in zip(asked, answers, strict=True)}
 
+    async def complete(self, operations: Iterable[Operation[Any]]) -> dict[str, Answer]:
+        """Return the complete answers to all of them, however long the first ones take to be made ready."""
+        asked = list(operations)
+
+        async def answers() -> dict[str, Answer] | None:
+            given = await self.ask_all(asked)
+            return given if all(answer.is_complete for answer in given.values()) else None
+
+        found: dict[str, Answer] = await until(answers)
+        return found
+
     async def answers_again(self, operations: Iterable[Operation[Any]], before: Mapping[str, Answer]) -> bool:
         """Return whether all of them are answered as they were before."""
         again = await self.ask_all(operations)
@@ -136,7 +148,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig(store: str, more: Mapping[str, Any] | None = None) -> AsyncIterator[Rig]:
-    """Run the platform and a gateway on ``store``, patient for ``PATIENCE`` seconds with each upstream.
+    """Run the platform and a gateway on ``store``, patient for ``PATIENCE`` seconds with each HTTP upstream.
 
     ``more`` settings win.
     """
@@ -175,9 +187,9 @@ def _settings(platform: Platform, sessions: str, store: str) -> dict[str, Any]:
         settings["upstreams"].setdefault(name, {}).update(upstream | quick)
     settings["upstreams"]["user_store"] = {
         "url": store,
-        "statement_timeout": PATIENCE,
-        "connect_timeout": PATIENCE,
-        "pool_wait": PATIENCE,
+        "statement_timeout": WITH_THE_STORE,
+        "connect_timeout": WITH_THE_STORE,
+        "pool_wait": WITH_THE_STORE,
         "breaker": {"open_for": 0.05},
     }
     return settings | {"limits": {"provision_per_minute": OFTEN, "chat_per_minute": OFTEN}}

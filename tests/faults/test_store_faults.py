@@ -65,8 +65,7 @@ async def test_nothing_kept_is_the_documented_error(fault: Fault, between: Proxy
 @every_fault
 async def test_kept_copy_is_served_and_strangers_wait(fault: Fault, between: Proxy) -> None:
     async with rig(url(between), LASTING) as the:
-        complete = await the.ask_all(NEEDING)
-        assert all(answer.is_complete for answer in complete.values())
+        complete = await the.complete(NEEDING)
         await between.misbehave(fault)
         answers = await the.ask_all(NEEDING)
         told_strangers = await the.ask_all(NEEDING, who=STRANGER)
@@ -103,8 +102,7 @@ async def test_kept_copy_is_not_served_for_ever(between: Proxy) -> None:
 async def test_agents_nobody_can_tell_the_owner_of(fault: Fault, between: Proxy) -> None:
     needing = [*AGENTS_NEEDING, *WRITES_NEEDING]
     async with rig(url(between), LASTING) as the:
-        complete = await the.ask_all(AGENTS_NEEDING)
-        assert all(answer.is_complete for answer in complete.values())
+        await the.complete(AGENTS_NEEDING)
         await _make_sessions_known(the)
         before = the.heard()
         await between.misbehave(fault)
