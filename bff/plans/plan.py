@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from typing import Any, Final, Generic, TypeVar
 
 from bff.clients import Clients
@@ -137,6 +138,11 @@ class Plan(Operation[Q]):
     version: str = field(init=False)
 
     def __post_init__(self) -> None:
-        # The contract's version is its shape: an answer kept in another shape is never taken for this one.
-        shape = json.dumps(self.answer.model_json_schema(), sort_keys=True)
-        object.__setattr__(self, "version", hashlib.sha256(shape.encode()).hexdigest()[:8])
+        object.__setattr__(self, "version", _version(self.answer))
+
+
+@cache
+def _version(answer: type[Document]) -> str:
+    """Return the contract's version, its shape: an answer kept in another shape is never taken for this one."""
+    shape = json.dumps(answer.model_json_schema(), sort_keys=True)
+    return hashlib.sha256(shape.encode()).hexdigest()[:8]
