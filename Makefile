@@ -15,8 +15,8 @@ setup: $(INSTALLED) ## Create .venv with the locked dependencies
 demo: $(INSTALLED) ## Run the gateway on a pretend platform, with lines to try
 	@$(BIN)/bff demo
 
-test: $(INSTALLED) ## Run every test, three at a time
-	@$(BIN)/pytest -q -n 3 $(ARGS)
+test: $(INSTALLED) ## Run every test, two at a time
+	@$(BIN)/pytest -q -n 2 $(ARGS)
 
 lint: $(INSTALLED) ## Check style, formatting and types
 	$(BIN)/ruff check .

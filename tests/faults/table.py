@@ -9,7 +9,7 @@ from demo.asgi import HTML_TYPE, Answer, json_answer, whole_body
 from demo.faults import Faults
 
 # What a promise of 50 ms may take on a machine that does other things too.
-SLACK: Final = 0.75
+SLACK: Final = 0.25
 
 
 def page(status: int) -> ASGIApp:
