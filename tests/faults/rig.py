@@ -27,12 +27,19 @@ from tests.faults.questions import asker, content, method, url
 
 WITHIN = 8.0
 PATIENCE = 0.5
-WITH_THE_STORE = 0.3  # less than one statement takes byte by byte
+WITH_A_BROKEN_STORE = 0.3  # less than one statement takes byte by byte
 OFTEN = 1_000_000
 HTTP = ("gateway", "sessions", "metrics", "backend")
 
 # For tests of the faults, each as it is: no breaker hides one behind another.
 UNBROKEN = {"upstreams": {name: {"breaker": {"failures": OFTEN}} for name in HTTP}}
+
+# For tests of a store that breaks: what it may take, in the time of which nothing else is told apart.
+IN_A_HURRY_WITH_THE_STORE = {
+    "statement_timeout": WITH_A_BROKEN_STORE,
+    "connect_timeout": WITH_A_BROKEN_STORE,
+    "pool_wait": WITH_A_BROKEN_STORE,
+}
 
 
 @dataclass(frozen=True)
@@ -187,9 +194,6 @@ def _settings(platform: Platform, sessions: str, store: str) -> dict[str, Any]:
         settings["upstreams"].setdefault(name, {}).update(upstream | quick)
     settings["upstreams"]["user_store"] = {
         "url": store,
-        "statement_timeout": WITH_THE_STORE,
-        "connect_timeout": WITH_THE_STORE,
-        "pool_wait": WITH_THE_STORE,
         "breaker": {"open_for": 0.05},
     }
     return settings | {"limits": {"provision_per_minute": OFTEN, "chat_per_minute": OFTEN}}

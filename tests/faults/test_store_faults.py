@@ -13,7 +13,7 @@ from demo.people import ADMIN
 from tests.faults.documented import LIFECYCLE, ORDERS, UNAVAILABLE, failed
 from tests.faults.proxy import Fault, Proxy
 from tests.faults.questions import AGENT_READS, BOB, DASHBOARDS, READS, WRITES
-from tests.faults.rig import OFTEN, Answer, Rig, rig, until
+from tests.faults.rig import IN_A_HURRY_WITH_THE_STORE, OFTEN, Answer, Rig, rig, until
 from tests.faults.table import SLACK
 
 STRANGER = "demo-session-carol"
@@ -28,8 +28,13 @@ NEEDING = [plan for plan in DASHBOARDS if needs_the_store(plan)]
 AGENTS_NEEDING = [plan for plan in AGENT_READS if needs_the_store(plan)]
 WRITES_NEEDING = [action for action in WRITES if action.subject or "user_store" in action.asks]
 
+HURRIED = {"upstreams": {"user_store": IN_A_HURRY_WITH_THE_STORE}}
+
 # A session stays known for as long as the test runs, and no breaker hides one failure behind another.
-LASTING = {"auth": {"identity_ttl": 3600}, "upstreams": {"user_store": {"breaker": {"failures": OFTEN}}}}
+LASTING = {
+    "auth": {"identity_ttl": 3600},
+    "upstreams": {"user_store": IN_A_HURRY_WITH_THE_STORE | {"breaker": {"failures": OFTEN}}},
+}
 
 # Of these operations the store only has to tell who is asking.
 WITHOUT = {
@@ -83,7 +88,7 @@ async def test_kept_copy_is_served_and_strangers_wait(fault: Fault, between: Pro
 async def test_kept_copy_is_not_served_for_ever(between: Proxy) -> None:
     plan = next(plan for plan in NEEDING if plan.name == "dashboard.cost")
     keep = {plan.name: {"fresh": 0.05, "stale": 0, "on_error": 1}}
-    async with rig(url(between), {"keep": keep}) as the:
+    async with rig(url(between), HURRIED | {"keep": keep}) as the:
         assert (await the.ask(plan)).is_complete
         await between.misbehave("refuse")
 
@@ -121,7 +126,7 @@ async def test_agents_nobody_can_tell_the_owner_of(fault: Fault, between: Proxy)
 @every_fault
 async def test_agents_of_nobody_knows_whom(fault: Fault, between: Proxy) -> None:
     operations = [*AGENT_READS, *WRITES]
-    async with rig(url(between)) as the:
+    async with rig(url(between), HURRIED) as the:
         await between.misbehave(fault)
         answers = await the.ask_all(operations)
 
@@ -137,7 +142,7 @@ async def test_what_a_gateway_tells_needs_no_store(fault: Fault, between: Proxy)
     names = {"agent.sessions", "agent.session", "agent.memory", "chat.messages", "agent.endpoints", "chat.send"}
     operations = [each for each in (*AGENT_READS, *WRITES) if each.name in names]
     health = next(plan for plan in AGENT_READS if plan.name == "agent.health")
-    async with rig(url(between)) as the:
+    async with rig(url(between), HURRIED) as the:
         complete = await the.ask(health)
         await between.misbehave(fault)
         answers = await the.ask_all(operations)
