@@ -55,7 +55,7 @@ class Clients:
         transport = transport or LeanTransport()
         up = settings.upstreams
         at = up.gateway.address
-        key = settings.auth.encryption_key_bytes
+        keys = settings.auth.encryption_keys
 
         def pipe(name: str, upstream: HttpPolicy) -> Pipe:
             return Pipe(name, upstream.policy, transport)
@@ -93,7 +93,7 @@ class Clients:
             memberships=Memberships(
                 ClerkApi(pipe("clerk", up.clerk), address_of(up.clerk.api_url), _reveal(up.clerk.secret_key))
             ),
-            vault=None if key is None else Vault([key]),
+            vault=Vault(keys) if keys else None,
             abandoned_after=up.gateway.deploy_deadline + _ABANDONED_MARGIN_SECONDS,
             transport=transport,
         )

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -58,16 +58,16 @@ def _header_text(secret: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
-def _url_safe_key(secret: SecretStr) -> SecretStr:
-    text = secret.get_secret_value().strip()
-    if not re.fullmatch(r"[A-Za-z0-9+/_-]{43}=?", text):
+def _url_safe_keys(secret: SecretStr) -> SecretStr:
+    texts = _split(secret.get_secret_value())
+    if not texts or not all(re.fullmatch(r"[A-Za-z0-9+/_-]{43}=?", text) for text in texts):
         raise ValueError("base64 of 32 bytes")
-    return SecretStr(text[:43].replace("+", "-").replace("/", "_") + "=")
+    return SecretStr(",".join(text[:43].replace("+", "-").replace("/", "_") + "=" for text in texts))
 
 
 Secret = Annotated[SecretStr, Field(min_length=1)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_text)]
-EncryptionKey = Annotated[SecretStr, AfterValidator(_url_safe_key)]
+EncryptionKeys = Annotated[SecretStr, AfterValidator(_url_safe_keys)]
 
 
 class Section(BaseModel):
@@ -79,6 +79,7 @@ class Server(Section):
     port: Port = 8080
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
+    max_connections: Annotated[int, Field(ge=16)] = 20_000
     trusted_proxies: list[str] = []
 
     _lists = field_validator("trusted_proxies", mode="before")(_split)
@@ -87,6 +88,9 @@ class Server(Section):
 class Ops(Section):
     host: str = "127.0.0.1"
     port: Port = 9090
+    ready_needs: list[Literal["user_store", "redis"]] = ["user_store"]
+
+    _lists = field_validator("ready_needs", mode="before")(_split)
 
 
 class Auth(Section):
@@ -95,7 +99,7 @@ class Auth(Section):
     identity_ttl: Annotated[float, Field(ge=0, le=3600)] = 10
     identity_stale: Annotated[float, Field(ge=0, le=86400)] = 300
     allowed_origins: list[Annotated[str, AfterValidator(_origin)]] = []
-    encryption_key: EncryptionKey | None = None
+    encryption_key: EncryptionKeys | None = None
     session_cookies: list[str] = ["__Secure-agentbot.session-token", "agentbot-session"]
     nextauth_cookies: list[str] = ["__Secure-next-auth.session-token", "next-auth.session-token"]
 
@@ -104,10 +108,10 @@ class Auth(Section):
     )(_split)
 
     @property
-    def encryption_key_bytes(self) -> bytes | None:
-        """The 32 bytes of the key, None without one."""
-        key = self.encryption_key
-        return None if key is None else base64.urlsafe_b64decode(key.get_secret_value())
+    def encryption_keys(self) -> list[bytes]:
+        """The keys, of 32 bytes each: the first one seals, every one opens. None without any."""
+        keys = self.encryption_key
+        return [base64.urlsafe_b64decode(key) for key in keys.get_secret_value().split(",")] if keys else []
 
 
 class Cache(Section):

@@ -48,12 +48,12 @@ KEY = b"\xfb\xff" * 16  # written with both of the characters that the two alpha
 )
 def test_an_encryption_key(text):
     auth = validate({"auth": {"encryption_key": text}}).auth
-    assert auth.encryption_key_bytes == KEY
+    assert auth.encryption_keys == [KEY]
     assert auth == validate({"auth": {"encryption_key": base64.urlsafe_b64encode(KEY).decode()}}).auth
 
 
 def test_no_encryption_key():
-    assert validate({}).auth.encryption_key_bytes is None
+    assert validate({}).auth.encryption_keys == []
 
 
 def test_an_upstreams_policy():
