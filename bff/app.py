@@ -20,7 +20,9 @@ from bff.auth.identities import Identities
 from bff.auth.members import MemberDoor
 from bff.auth.nextauth import NextAuthSessions
 from bff.auth.sessions import Sessions
-from bff.cache.answers import Answers
+from bff.cache.answers import Answers, Shared
+from bff.cache.invalidation import Invalidations
+from bff.cache.second_tier import SecondTier
 from bff.cache.store import Store
 from bff.clients import Clients
 from bff.edge.action_endpoint import Tools
@@ -30,9 +32,11 @@ from bff.edge.quotas import Quotas
 from bff.edge.routes import Routes
 from bff.endpoints import ACTIONS, GONE, PLANS
 from bff.idempotency import Idempotency
+from bff.metrics import Metrics
 from bff.ops import Health
 from bff.plans import Access, Plan
 from bff.plans.shared import Sources
+from bff.redis import Redis
 from bff.settings import Settings
 
 EXPOSED_HEADERS = (
@@ -67,9 +71,14 @@ class Gateway:
         self, settings: Settings, *, beside: Beside = _nothing, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self._beside = beside
+        self._plans = kept_as_configured(PLANS, settings)
+        self.metrics = Metrics()
+        self.redis = _redis(settings, self.metrics)
         self.clients = Clients.build(settings, transport)
         self._sources = Sources(self.clients)
         self._answers = Answers(self._sources, Store(settings.cache.max_bytes))
+        if self.redis is not None:
+            self._answers.share(self._shared(self.redis, settings))
         self._identities = Identities(
             self.clients.user_store,
             _nextauth(settings),
@@ -96,7 +105,7 @@ class Gateway:
         quotas = Quotas(settings.limits)
         tools = Tools(self.clients, self._answers, quotas, self._repeats, settings.server.max_body_bytes)
         routes = Routes(doors, tools)
-        routes.add_plans(kept_as_configured(PLANS, settings))
+        routes.add_plans(self._plans)
         routes.add_actions(ACTIONS)
         routes.add_gone(GONE)
         origins = settings.auth.allowed_origins
@@ -105,13 +114,28 @@ class Gateway:
             _application(every, _cors(origins), self._lifespan), routes.direct, routes.kept, reader, origins
         )
 
+    def _shared(self, redis: Redis, settings: Settings) -> Shared:
+        longest = max(max(plan.keep.fresh + plan.keep.stale, plan.keep.on_error) for plan in self._plans)
+        prefix = settings.cache.prefix
+        answers = self._answers
+        return Shared(
+            SecondTier(redis, prefix, self.clients.vault, self.metrics, longest),
+            Invalidations(redis, prefix, answers.outdated, answers.drop, self.metrics, longest),
+        )
+
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         try:
+            await self.open()
             async with self._beside(self):
                 yield
         finally:
             await self.close()
+
+    async def open(self) -> None:
+        """Connect to what is shared with other replicas, without waiting long for it."""
+        if self.redis is not None:
+            await self.redis.open()
 
     async def close(self) -> None:
         """End what is in flight and close every connection."""
@@ -120,12 +144,19 @@ class Gateway:
         await self._identities.close()
         await self._sources.close()
         await self.clients.close()
+        if self.redis is not None:
+            await self.redis.close()
 
 
 def kept_as_configured(plans: Iterable[Plan[Any]], settings: Settings) -> list[Plan[Any]]:
     """Return the plans with the times that ``keep`` overrides."""
     times = {name: each.model_dump(exclude_none=True) for name, each in settings.keep.items()}
     return [replace(plan, keep=replace(plan.keep, **times.get(plan.name, {}))) for plan in plans]
+
+
+def _redis(settings: Settings, metrics: Metrics) -> Redis | None:
+    url = settings.cache.redis_url
+    return None if url is None else Redis(url.get_secret_value(), metrics)
 
 
 def _nextauth(settings: Settings) -> NextAuthSessions | None:

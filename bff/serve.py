@@ -58,8 +58,6 @@ def serve(settings: Settings, announce: Announce = print_urls) -> None:
 
 def _worker(settings: Settings, ops: socket.socket) -> ASGIApp:
     log.configure(settings.log.level)
-    if settings.cache.redis_url is not None:
-        structlog.get_logger("bff.serve").warning("cache.redis_url is not used: answers stay in process memory")
     edge = Gateway(settings, beside=partial(_run_ops, ops)).public
     proxies = settings.server.trusted_proxies
     return BehindProxies(edge, proxies) if proxies else edge

@@ -2,15 +2,17 @@
 
 import asyncio
 import hashlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
 import structlog
 
-from bff.cache.generations import Generation, Generations
+from bff.cache.generations import Generation, Generations, Owner
+from bff.cache.invalidation import Invalidations
 from bff.cache.keys import answer_key
+from bff.cache.second_tier import Found, Good, SecondTier
 from bff.cache.single_flight import SingleFlight
 from bff.cache.store import Entry, Store
 from bff.clock import monotonic
@@ -23,6 +25,9 @@ from upstreams.failure import Reason, UpstreamFailure
 _log: Final = structlog.get_logger("bff.answers")
 
 _REFRESH_PAUSE_SECONDS: Final = 1.0
+_PATIENCE: Final = (
+    0.5  # of the time there is: when no other replica's answer comes, there is still time for one's own
+)
 _MERGE_SECONDS: Final = 0.025  # what a fan-out that ends at the deadline still needs to become an answer
 _NOT_KEPT: Final = ""  # stands for all plans whose answers are not kept: any write may change them
 
@@ -47,6 +52,20 @@ class Answered:
     failure: UpstreamFailure | None = None
 
 
+class Shared(NamedTuple):
+    """What replicas have in common: kept answers, and word of what is outdated."""
+
+    tier: SecondTier
+    invalidations: Invalidations
+
+
+class _Made(NamedTuple):
+    """``kept``: found in the second tier."""
+
+    entry: Entry
+    kept: bool
+
+
 class _Wanted(NamedTuple):
     """An answer to be made from what is asked not before ``since`` (seconds of the monotonic clock)."""
 
@@ -57,19 +76,38 @@ class _Wanted(NamedTuple):
 
 
 class Answers:
+    """The first tier, in this process, before the second one, when replicas ``share`` one."""
+
     def __init__(self, sources: Sources, store: Store) -> None:
         self._sources = sources
         self._store = store
         self._generations = Generations()
-        self._flights: SingleFlight[Entry] = SingleFlight()
+        self._flights: SingleFlight[_Made] = SingleFlight()
+        self._shared: Shared | None = None
 
-    def changed(self, plans: Iterable[str], caller: Caller) -> None:
+    def share(self, shared: Shared) -> None:
+        """Keep answers in the second tier too, and tell other replicas of changes."""
+        self._shared = shared
+
+    async def changed(self, plans: Sequence[str], caller: Caller) -> None:
         """Have these plans' answers to the caller made anew from here on, also those being made right now.
 
         Of plans that are not kept, which share only what is being made, so are all.
         """
-        for plan in (*plans, _NOT_KEPT):
-            self._generations.begin(plan, caller.owner)
+        every = (*plans, _NOT_KEPT)
+        self.outdated(every, caller.owner)
+        if self._shared is not None:
+            await self._shared.invalidations.tell(caller.owner, every)
+
+    def outdated(self, plans: Sequence[str], owner: Owner) -> None:
+        """Have these plans' answers to the owner made anew here."""
+        for plan in plans:
+            self._generations.begin(plan, owner)
+
+    def drop(self) -> None:
+        """Keep nothing of what there is: word of changes may have been missed."""
+        self._generations.begin_all()
+        self._store.clear()
 
     def fresh(self, plan: Plan[Any], caller: Caller, query: Query) -> Entry | None:
         """Return the kept answer if it is fresh."""
@@ -88,27 +126,32 @@ class Answers:
         key = answer_key(plan, ask.caller, ask.query, generation.number)
         wanted = _Wanted(plan, ask, key, generation.since)
         kept = self._store.get(key)
-        if kept is not None and not bypass:
-            now = monotonic()
-            if now < kept.fresh_until:
-                return Answered(kept, State.HIT)
-            if now < kept.stale_until:
-                self._refresh(wanted, kept)
-                return Answered(kept, State.STALE)
+        if kept is not None and not bypass and monotonic() < kept.stale_until:
+            return self._from_copy(wanted, kept)
         # Whoever wants it anew must not be given what a fan-out took from kept sources.
-        flight, leads = self._flights.join((key, bypass), lambda: self._make(wanted, expires, anew=bypass))
+        good = Good.NONE if bypass else Good.STALE
+        flight, leads = self._flights.join((key, bypass), lambda: self._make(wanted, expires, good))
         try:
-            entry = await _landing(flight, plan, expires)
+            made = await _landing(flight, plan, expires)
         except UpstreamFailure as failure:
+            kept = self._store.get(key)
             if kept is None or monotonic() >= kept.error_until:
                 raise
             return Answered(kept, State.STALE_ON_ERROR, failure)
         if bypass:
-            return Answered(entry, State.BYPASS)
-        return Answered(entry, State.MISS if leads else State.COLLAPSED)
+            return Answered(made.entry, State.BYPASS)
+        if made.kept:
+            return self._from_copy(wanted, made.entry)
+        return Answered(made.entry, State.MISS if leads else State.COLLAPSED)
 
     def _generation(self, plan: Plan[Any], caller: Caller) -> Generation:
         return self._generations.current(_NOT_KEPT if plan.keep == NOT_KEPT else plan.name, caller.owner)
+
+    def _from_copy(self, wanted: _Wanted, kept: Entry) -> Answered:
+        if monotonic() < kept.fresh_until:
+            return Answered(kept, State.HIT)
+        self._refresh(wanted, kept)
+        return Answered(kept, State.STALE)
 
     def _refresh(self, wanted: _Wanted, kept: Entry) -> None:
         now = monotonic()
@@ -116,21 +159,52 @@ class Answers:
             return
         kept.retry_at = now + _REFRESH_PAUSE_SECONDS
         expires = asyncio.get_running_loop().time() + wanted.plan.deadline
-        self._flights.join((wanted.key, False), lambda: self._make(wanted, expires, anew=False))
+        self._flights.join((wanted.key, False), lambda: self._make(wanted, expires, Good.FRESH))
 
-    async def _make(self, wanted: _Wanted, expires: float, *, anew: bool) -> Entry:
+    async def _make(self, wanted: _Wanted, expires: float, good: Good) -> _Made:
+        found = await self._found(wanted, expires, good)
+        if found is not None and found.entry is not None:
+            self._keep(wanted.key, found.entry)
+            if found.good:
+                return _Made(found.entry, kept=True)
         try:
-            entry = await self._gathered(wanted, expires, anew=anew)
-        except Refused as refused:
-            if refused.revokes:
-                self.changed(refused.revokes, wanted.ask.caller)
+            entry = await self._gathered(wanted, expires, anew=not good)
+        except BaseException:
+            self._share_result(wanted, found, None)
             raise
-        kept = self._store.get(wanted.key)
-        if kept is None or kept.asked_at <= entry.asked_at:  # else one that was asked for later is there already
-            self._store.put(wanted.key, entry)
-        return entry
+        self._share_result(wanted, found, entry)
+        return _Made(entry, kept=False)
+
+    async def _found(self, wanted: _Wanted, expires: float, good: Good) -> Found | None:
+        if self._shared is None or wanted.plan.keep == NOT_KEPT:
+            return None
+        patience = (expires - asyncio.get_running_loop().time()) * _PATIENCE
+        return await self._shared.tier.find(wanted.plan, wanted.ask, good, patience)
+
+    def _share_result(self, wanted: _Wanted, found: Found | None, entry: Entry | None) -> None:
+        if self._shared is None or found is None:
+            return
+        if entry is None:
+            self._shared.tier.release(found)
+        else:
+            self._shared.tier.put(wanted.plan, found, entry)
 
     async def _gathered(self, wanted: _Wanted, expires: float, *, anew: bool) -> Entry:
+        try:
+            entry = await self._fanned_out(wanted, expires, anew=anew)
+        except Refused as refused:
+            if refused.revokes:
+                await self.changed(refused.revokes, wanted.ask.caller)
+            raise
+        self._keep(wanted.key, entry)
+        return entry
+
+    def _keep(self, key: Hashable, entry: Entry) -> None:
+        kept = self._store.get(key)
+        if kept is None or kept.asked_at <= entry.asked_at:  # else one that was asked for later is there already
+            self._store.put(key, entry)
+
+    async def _fanned_out(self, wanted: _Wanted, expires: float, *, anew: bool) -> Entry:
         started = monotonic()
         plan, ask = wanted.plan, wanted.ask
         if plan.subject is not None:
@@ -144,6 +218,8 @@ class Answers:
 
     async def close(self) -> None:
         await self._flights.close()
+        if self._shared is not None:
+            await self._shared.tier.close()
 
 
 def _merged(plan: Plan[Any], ask: Ask[Any], got: Got) -> bytes:
@@ -157,7 +233,7 @@ def _merged(plan: Plan[Any], ask: Ask[Any], got: Got) -> bytes:
         raise UpstreamFailure(_first(plan), Reason.MALFORMED) from error
 
 
-async def _landing(flight: asyncio.Task[Entry], plan: Plan[Any], expires: float) -> Entry:
+async def _landing(flight: asyncio.Task[_Made], plan: Plan[Any], expires: float) -> _Made:
     # Who joined a flight may have less time left than the one who started it.
     try:
         async with asyncio.timeout_at(expires + _MERGE_SECONDS):

@@ -36,3 +36,8 @@ class Generations:
         if len(self._begun) > _MAX_GENERATIONS:
             forgotten = self._begun.pop(next(iter(self._begun)))
             self._of_others = Generation(next(self._numbers), forgotten.since)
+
+    def begin_all(self) -> None:
+        """Let every owner's answers of every plan be made anew from here on."""
+        self._begun.clear()
+        self._of_others = Generation(next(self._numbers), monotonic())

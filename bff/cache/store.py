@@ -53,6 +53,10 @@ class Store:
         if self._entries.getsizeof(entry) <= self._entries.maxsize:
             self._entries[key] = entry
 
+    def clear(self) -> None:
+        """Keep nothing of what there is."""
+        self._entries.clear()
+
     @property
     def bytes_held(self) -> int:
         return int(self._entries.currsize)

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from bff.auth.doors import Door
 from bff.cache.answers import Answers
+from bff.claims import KeyReused, StillUnderWay
 from bff.clients import Clients
 from bff.clock import utc_now
 from bff.edge.body import ClientLeft, read_json
@@ -22,7 +23,7 @@ from bff.edge.exchange import SCOPE_KEY, Answer, Exchange
 from bff.edge.headers import JSON, NO_STORE
 from bff.edge.plan_endpoint import bounded, parameters
 from bff.edge.quotas import Quotas
-from bff.idempotency import Idempotency, KeyReused, valid_key
+from bff.idempotency import Idempotency, valid_key
 from bff.plans.action import AnyAction, Order, Tell
 from bff.plans.operation import Ask, Caller, Refused
 from contracts import problem
@@ -143,10 +144,19 @@ class ActionEndpoint:
         body = hashlib.sha256(msgspec.json.encode(ready.document, order="deterministic")).digest()
         try:
             done, _ = await self._tools.repeats.run(
-                scope, key.decode(), body, lambda: self._do(exchange, ready), keep=lambda done: done.lasting
+                scope,
+                key.decode(),
+                body,
+                lambda: self._do(exchange, ready),
+                keep=lambda done: done.lasting,
+                into=_Done,
             )
         except KeyReused:
             raise Refused(422, "Idempotency-Key was used before with another request body") from None
+        except StillUnderWay:
+            raise Refused(
+                409, "The request with this Idempotency-Key has no answer yet", retry_after=RETRY_AFTER_SECONDS
+            ) from None
         return done.answer
 
     async def _do(self, exchange: Exchange, ready: _Ready) -> _Done:
@@ -163,7 +173,7 @@ class ActionEndpoint:
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets the documented shape
             return _Done(unexpected(exchange, action.shape), lasting=True)
         finally:
-            self._tools.answers.changed(action.changes, ready.order.caller)
+            await self._tools.answers.changed(action.changes, ready.order.caller)
         body = document.model_dump_json().encode()
         return _Done(Answer(action.status, body, [JSON, NO_STORE]), lasting=True)
 

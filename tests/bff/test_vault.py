@@ -1,4 +1,4 @@
-"""Credentials at rest: who can open what, and that nothing which was touched is taken."""
+"""Secrets at rest: who can open what, and that nothing which was touched is taken."""
 
 import base64
 import hashlib
@@ -143,3 +143,71 @@ class TestKeys:
         assert "hunter2" not in repr(vault)
         assert NEW.hex() not in repr(vars(vault))
         assert str(NEW) not in repr(vars(vault))
+
+
+class TestBytes:
+    """What is bound to any bytes, as answers to their keys."""
+
+    def refuses(self, vault, sealed, bound_to=b"key"):
+        with pytest.raises(Unsealable) as caught:
+            vault.open_bytes(sealed, bound_to)
+        assert (str(caught.value), repr(caught.value)) == ("", "Unsealable()")
+        assert caught.value.__suppress_context__
+        return True
+
+    @given(st.binary(), st.binary())
+    def test_what_was_sealed_is_opened(self, data, bound_to):
+        vault = Vault([NEW])
+        assert vault.open_bytes(vault.seal_bytes(data, bound_to), bound_to) == data
+
+    def test_how_it_is_written(self, vault):
+        sealed = vault.seal_bytes(b"hunter2", b"key")
+        assert sealed.startswith(f"v1.{key_id(NEW)}".encode())
+        assert len(sealed) == 11 + 12 + len("hunter2") + 16
+        assert b"hunter2" not in sealed
+        assert b"key" not in sealed
+
+    def test_what_was_written_once_can_be_read_for_ever(self, vault):
+        nonce_and_ciphertext = "000102030405060708090a0b342733d32f47d95b269ba8edf6f0cbf4962fc607e1eb19"
+        assert vault.open_bytes(b"v1.72dbb733" + bytes.fromhex(nonce_and_ciphertext), b"key") == b"hunter2"
+
+    def test_no_two_are_alike(self, vault):
+        assert len({vault.seal_bytes(b"hunter2", b"key")[11:23] for _ in range(100)}) == 100
+
+    @given(st.binary(), st.binary())
+    def test_it_opens_as_nothing_else(self, one, other):
+        vault = Vault([NEW])
+        assert one == other or self.refuses(vault, vault.seal_bytes(b"hunter2", one), other)
+
+    def test_no_bit_may_change(self, vault):
+        sealed = vault.seal_bytes(b"hunter2", b"key")
+        for n in range(len(sealed) * 8):
+            changed = bytearray(sealed)
+            changed[n // 8] ^= 1 << n % 8
+            assert self.refuses(vault, bytes(changed))
+
+    def test_nothing_may_be_added_or_missing(self, vault):
+        sealed = vault.seal_bytes(b"hunter2", b"key")
+        for n in range(len(sealed)):
+            assert self.refuses(vault, sealed[:n])
+            assert self.refuses(vault, sealed[n + 1 :])
+            assert self.refuses(vault, sealed[:n] + b"\0" + sealed[n:])
+        assert self.refuses(vault, sealed + b"\0")
+        assert self.refuses(vault, b"hunter2")
+
+    def test_a_new_key_seals_and_the_old_one_still_opens(self):
+        before, both = Vault([OLD]), Vault([NEW, OLD])
+        assert both.open_bytes(before.seal_bytes(b"hunter2", b"key"), b"key") == b"hunter2"
+        assert Vault([NEW]).open_bytes(both.seal_bytes(b"hunter2", b"key"), b"key") == b"hunter2"
+
+    def test_a_key_that_is_not_known(self, vault):
+        sealed = Vault([OLD]).seal_bytes(b"hunter2", b"key")
+        assert self.refuses(vault, sealed)
+        assert self.refuses(Vault([NEW, OLD]), sealed.replace(key_id(OLD).encode(), key_id(NEW).encode()))
+
+    def test_a_credential_is_no_bytes_and_bytes_are_no_credential(self, vault):
+        prefix, data = vault.seal("ada", "openai", VALUE).rsplit(".", 1)
+        assert self.refuses(vault, prefix.encode() + base64.urlsafe_b64decode(data), b"3:adaopenai")
+        sealed = vault.seal_bytes(b"hunter2", b"3:adaopenai")
+        text = base64.urlsafe_b64encode(sealed[11:]).decode()
+        assert refuses(vault, "ada", "openai", f"{sealed[:11].decode()}.{text}")

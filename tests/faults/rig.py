@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,11 +80,11 @@ class Ear:
 
 
 class Rig:
-    def __init__(self, platform: Platform, sessions: Upstream, gateway: Gateway) -> None:
-        ears = {name: Ear(upstream) for name, upstream in platform.upstreams.items()}
-        monitored = {"services": [ears[name] for name in services.MONITORED]}
-        single = {name: [ears[name]] for name in ("gateway", "metrics", "backend")}
-        self._ears = {**single, "sessions": [Ear(sessions)], **monitored}
+    """One gateway, and the ears of the upstreams that it may share with others."""
+
+    def __init__(self, ears: Mapping[str, Sequence[Ear]], gateway: Gateway) -> None:
+        self._ears = ears
+        self.gateway = gateway
         self.flights = gateway._answers._flights._flights
         self.users = gateway.clients.user_store
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(gateway.public), base_url="http://bff")
@@ -159,6 +159,13 @@ async def rig(store: str, more: Mapping[str, Any] | None = None) -> AsyncIterato
 
     ``more`` settings win.
     """
+    async with replicas(store, [more or {}]) as (only,):
+        yield only
+
+
+@asynccontextmanager
+async def replicas(store: str, more: Sequence[Mapping[str, Any]]) -> AsyncIterator[list[Rig]]:
+    """Run the platform and on ``store`` as many gateways as there are settings that win over the rig's."""
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(Platform(Ports.free()))
         now = datetime.now(UTC)
@@ -167,9 +174,21 @@ async def rig(store: str, more: Mapping[str, Any] | None = None) -> AsyncIterato
         await sessions.open()
         stack.push_async_callback(sessions.close)
         _stop_the_clocks(platform, now)
-        built = Gateway(validate(_merged(_settings(platform, sessions.url, store), more or {})))
-        stack.push_async_callback(built.close)
-        yield Rig(platform, sessions, built)
+        ears, settings = _ears(platform, sessions), _settings(platform, sessions.url, store)
+        rigs = []
+        for each in more:
+            built = Gateway(validate(_merged(settings, each)))
+            stack.push_async_callback(built.close)
+            await built.open()
+            rigs.append(Rig(ears, built))
+        yield rigs
+
+
+def _ears(platform: Platform, sessions: Upstream) -> dict[str, list[Ear]]:
+    ears = {name: Ear(upstream) for name, upstream in platform.upstreams.items()}
+    monitored = {"services": [ears[name] for name in services.MONITORED]}
+    single = {name: [ears[name]] for name in ("gateway", "metrics", "backend")}
+    return {**single, "sessions": [Ear(sessions)], **monitored}
 
 
 def _stop_the_clocks(platform: Platform, now: datetime) -> None:

@@ -1,0 +1,138 @@
+"""Telling the other replicas which answers a write has made outdated, and hearing it of theirs."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+import structlog
+
+from bff.cache.generations import Owner
+from bff.cache.keys import generations_key
+from bff.clock import monotonic
+from bff.metrics import Metrics
+from bff.redis import Redis, RedisDown, Script
+
+_log: Final = structlog.get_logger("bff.invalidation")
+
+_MAX_REMEMBERED: Final = 100_000
+_MAY_BE_LOST_SECONDS: Final = (
+    60.0  # what Redis confirmed and has forgotten all the same, after a restart or failover
+)
+_AT_ONCE: Final = 32
+
+# Ending the generations reaches every copy in Redis, the message every copy in a process: nothing is searched for.
+_END: Final = Script(
+    """
+    redis.call('HDEL', KEYS[1], unpack(ARGV, 3))
+    redis.call('PUBLISH', ARGV[1], ARGV[2])
+    """
+)
+
+
+class _Change(msgspec.Struct, array_like=True):
+    origin: str
+    owner: Owner
+    plans: list[str]
+
+
+class _Told(NamedTuple):
+    at: float
+    confirmed: bool
+
+
+_Key = tuple[Owner, tuple[str, ...]]
+
+_decoder: Final = msgspec.msgpack.Decoder(_Change)
+
+
+class Invalidations:
+    """``heard`` is called with owner and plans of other replicas' writes, ``missed`` when some may not have come.
+
+    What Redis did not take is told again when it is back, before anything else is asked of it, and so is what it
+    took last. ``longest`` is for how many seconds the longest kept answers are of use.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        prefix: str,
+        heard: Callable[[Sequence[str], Owner], None],
+        missed: Callable[[], None],
+        metrics: Metrics,
+        longest: float,
+    ) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._channel = f"{prefix}:changed"
+        self._heard = heard
+        self._missed = missed
+        self._metrics = metrics
+        self._longest = longest
+        self._name = secrets.token_hex(8)
+        self._told: dict[_Key, _Told] = {}  # longest ago first
+        redis.subscribe(self._channel, self._hear, self._drop)
+        redis.when_up(self._tell_again)
+
+    async def tell(self, owner: Owner, plans: tuple[str, ...]) -> None:
+        """Have the owner's answers of these plans made anew everywhere; return when Redis has confirmed or failed."""
+        self._metrics.invalidations.labels("here").inc()
+        at = monotonic()
+        self._remember(owner, plans, _Told(at, confirmed=False))
+        try:
+            await self._end(owner, plans)
+        except RedisDown:
+            return
+        self._confirm((owner, plans), at)
+
+    def _confirm(self, key: _Key, at: float) -> None:
+        told = self._told.get(key)
+        if told is not None and told.at == at:  # else there has been another one since
+            self._told[key] = _Told(at, confirmed=True)
+
+    def _remember(self, owner: Owner, plans: tuple[str, ...], told: _Told) -> None:
+        self._told.pop((owner, plans), None)
+        self._told[owner, plans] = told
+        oldest = next(iter(self._told))
+        if len(self._told) > _MAX_REMEMBERED:
+            if not self._told[oldest].confirmed:
+                _log.error(
+                    "invalidation forgotten: other replicas may serve what it changed until that has expired"
+                )
+            del self._told[oldest]
+        elif told.at - self._told[oldest].at > self._longest:
+            del self._told[oldest]
+
+    async def _end(self, owner: Owner, plans: tuple[str, ...]) -> None:
+        message = msgspec.msgpack.encode(_Change(self._name, owner, list(plans)))
+        await self._redis.run(_END, [generations_key(self._prefix, owner)], [self._channel, message, *plans])
+
+    async def _tell_again(self) -> None:
+        """Raises RedisDown."""
+        now = monotonic()
+        again = [
+            (key, told.at)
+            for key, told in self._told.items()
+            if now - told.at < (_MAY_BE_LOST_SECONDS if told.confirmed else self._longest)
+        ]
+        for start in range(0, len(again), _AT_ONCE):
+            batch = again[start : start + _AT_ONCE]
+            await asyncio.gather(*(self._end(*key) for key, _ in batch))
+            for key, at in batch:
+                self._confirm(key, at)
+
+    def _hear(self, message: bytes) -> None:
+        try:
+            change = _decoder.decode(message)
+        except msgspec.DecodeError:
+            _log.warning("message not understood")
+            self._drop()
+            return
+        if change.origin != self._name:
+            self._metrics.invalidations.labels("elsewhere").inc()
+            self._heard(change.plans, change.owner)
+
+    def _drop(self) -> None:
+        self._metrics.first_tier_drops.inc()
+        self._missed()

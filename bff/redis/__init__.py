@@ -1,0 +1,5 @@
+"""Redis, which many replicas share: an accelerator that may go away at any moment."""
+
+from bff.redis.link import Reason, Redis, RedisDown, Script
+
+__all__ = ["Reason", "Redis", "RedisDown", "Script"]

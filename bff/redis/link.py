@@ -1,0 +1,189 @@
+"""Redis as the rest of the gateway sees it: it answers at once, or it is down and costs nothing."""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any, Final, Literal
+
+import structlog
+from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import TimeoutError as Late
+
+from bff.metrics import Metrics
+from bff.redis.addresses import parse
+from bff.redis.clients import Client, Word, connect
+from bff.redis.dialer import FAILURES, Dialer
+from bff.redis.subscription import Subscription
+
+COMMAND_SECONDS: Final = 0.08
+_OPEN_SECONDS: Final = 0.25
+_AGAIN_AFTER: Final = (0.5, 1.0)  # seconds, jittered: replicas that lost Redis together come back one by one
+
+# A loop that was held up runs its timers before it reads the replies that have come meanwhile.
+_READ_SECONDS: Final = 0.005
+
+_log: Final = structlog.get_logger("bff.redis")
+_connecting: Final[ContextVar[bool]] = ContextVar("connecting", default=False)
+
+Reason = Literal["down", "timeout", "connection", "refused"]
+Hook = Callable[[], Awaitable[None]]
+
+
+class RedisDown(Exception):
+    """Redis is being left alone, did not answer in time, or refused the command."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Script:
+    """A Lua script, which Redis knows by its hash once it has seen it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Redis:
+    """Any failure but an error reply closes the connections; new ones are tried in the background."""
+
+    def __init__(self, url: str, metrics: Metrics) -> None:
+        """Connect nothing yet. Raises ValueError when the URL cannot be used."""
+        self._dialer = Dialer(parse(url))
+        self._metrics = metrics
+        self._hooks: list[Hook] = []
+        self._subscriptions: list[Subscription] = []
+        self._client: Client | None = None
+        self._up = asyncio.Event()
+        self._failed = asyncio.Event()
+        self._told_lost = False
+        self._background: list[asyncio.Task[None]] = []
+
+    @property
+    def is_up(self) -> bool:
+        return self._up.is_set()
+
+    def when_up(self, hook: Hook) -> None:
+        """Await ``hook`` after every connection, before ``is_up``. It may run commands; RedisDown: still down."""
+        self._hooks.append(hook)
+
+    def subscribe(self, channel: str, on_message: Callable[[bytes], None], on_gap: Callable[[], None]) -> None:
+        """Have messages handed over once it is open. ``on_gap``: messages may have been missed until now."""
+        self._subscriptions.append(Subscription(self._dialer, channel, on_message, on_gap))
+
+    async def open(self) -> None:
+        """Begin to connect; return when it is up, or else after a quarter of a second."""
+        self._background = [asyncio.create_task(self._keep_connected())]
+        self._background += [asyncio.create_task(each.keep()) for each in self._subscriptions]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._up.wait(), _OPEN_SECONDS)
+
+    async def close(self) -> None:
+        """End everything in the background; commands under way have a second to end by themselves."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Word]) -> Any:
+        """Return the script's reply: bytes, int, list or None. Raises RedisDown.
+
+        ``keys``: one or more, which share one {hash tag}. A caller that goes away may leave the command to be
+        carried out all the same.
+        """
+        try:
+            return await self._run(script, keys, args)
+        except RedisDown as down:
+            self._metrics.redis_failures.labels(down.reason).inc()
+            raise
+
+    async def _run(self, script: Script, keys: Sequence[str], args: Sequence[Word]) -> Any:
+        client = self._client
+        if client is None or not (self.is_up or _connecting.get()):
+            raise RedisDown("down")
+        try:
+            async with asyncio.timeout(None) as patience:
+                loop = asyncio.get_running_loop()
+                last = loop.call_later(
+                    COMMAND_SECONDS - _READ_SECONDS, lambda: patience.reschedule(loop.time() + _READ_SECONDS)
+                )
+                try:
+                    return await _evaluate(client, script, keys, args)
+                finally:
+                    last.cancel()
+        except TimeoutError:
+            self._lose(Late())
+            raise RedisDown("timeout") from None
+        except ResponseError:
+            raise RedisDown("refused") from None
+        except FAILURES as error:
+            raise RedisDown(_reason(error)) from None
+
+    def _lose(self, error: Exception) -> None:
+        self._failed.set()
+        self._go_down(_reason(error), error)
+
+    def _go_down(self, reason: Reason, error: Exception) -> None:
+        self._up.clear()
+        self._metrics.redis_up.set(0)
+        if not self._told_lost:
+            self._told_lost = True
+            # The names of errors alone: what a server says may repeat what it was sent.
+            cause = error.__cause__ or error.__context__ or error
+            _log.warning("redis lost", reason=reason, error=type(cause).__name__)
+
+    def _go_up(self) -> None:
+        self._up.set()
+        self._metrics.redis_up.set(1)
+        if self._told_lost:
+            self._told_lost = False
+            _log.info("redis is back")
+
+    async def _keep_connected(self) -> None:
+        while True:
+            try:
+                await self._live()
+            except RedisDown as down:
+                self._go_down(down.reason, down)
+            except FAILURES as error:
+                self._go_down(_reason(error), error)
+            except Exception:  # noqa: BLE001 - whatever it was, the next attempt may do better
+                _log.exception("redis connection failed unexpectedly")
+            await asyncio.sleep(random.uniform(*_AGAIN_AFTER))  # noqa: S311 - jitter protects nothing
+
+    async def _live(self) -> None:
+        """Connect, and return when the connections have failed. Raises RedisDown or one of ``FAILURES``."""
+        self._failed.clear()
+        client = self._client = await connect(self._dialer, self._lose)
+        try:
+            await self._welcome()
+            if not self._failed.is_set():
+                self._go_up()
+            await self._failed.wait()
+        finally:
+            self._client = None
+            self._up.clear()
+            await client.close()
+
+    async def _welcome(self) -> None:
+        token = _connecting.set(True)
+        try:
+            for hook in self._hooks:
+                await hook()
+        finally:
+            _connecting.reset(token)
+
+
+def _reason(error: Exception) -> Reason:
+    return "timeout" if isinstance(error, Late | TimeoutError) else "connection"
+
+
+async def _evaluate(client: Client, script: Script, keys: Sequence[str], args: Sequence[Word]) -> Any:
+    rest = (len(keys), *keys, *args)
+    try:
+        return await client.ask(keys[0], "EVALSHA", script.sha, *rest)
+    except NoScriptError:
+        return await client.ask(keys[0], "EVAL", script.text, *rest)

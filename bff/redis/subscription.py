@@ -1,0 +1,66 @@
+"""Messages published in Redis, on a connection that is watched, and the moments when some may have been missed."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from redis.asyncio.connection import Connection
+from redis.exceptions import ConnectionError as Lost
+
+from bff.redis.dialer import FAILURES, Dialer
+
+_SILENCE_SECONDS: Final = 1.0
+_AGAIN_AFTER: Final = (0.1, 0.5)  # seconds, jittered
+
+_log: Final = structlog.get_logger("bff.redis")
+
+
+class Subscription:
+    """``on_gap`` is called after every subscription, the first included: until then, messages may have been missed."""
+
+    def __init__(
+        self, dialer: Dialer, channel: str, on_message: Callable[[bytes], None], on_gap: Callable[[], None]
+    ) -> None:
+        self._dialer = dialer
+        self._channel = channel
+        self._on_message = on_message
+        self._on_gap = on_gap
+
+    async def keep(self) -> None:
+        """Listen, again and again, until cancelled."""
+        while True:
+            try:
+                await self._listen()
+            except FAILURES:
+                pass  # the next attempt tells what has been missed
+            except Exception:  # noqa: BLE001 - a message that nobody can handle has been missed too
+                _log.exception("subscription failed unexpectedly")
+            await asyncio.sleep(random.uniform(*_AGAIN_AFTER))  # noqa: S311 - jitter protects nothing
+
+    async def _listen(self) -> None:
+        connection = self._dialer.connection(await self._dialer.where(), _SILENCE_SECONDS)
+        try:
+            await connection.send_command("SUBSCRIBE", self._channel)
+            await connection.read_response()
+            self._on_gap()
+            while True:
+                self._hear(await self._next(connection))
+        finally:
+            await connection.disconnect(nowait=True)
+
+    async def _next(self, connection: Connection) -> Any:
+        """Return what comes next. A connection silent for a second is asked, and lost after another one."""
+        reply = await connection.read_response(timeout=_SILENCE_SECONDS)
+        if reply is None:
+            await connection.send_command("PING")
+            reply = await connection.read_response(timeout=_SILENCE_SECONDS)
+        if reply is None:
+            raise Lost("silent")
+        return reply
+
+    def _hear(self, reply: Any) -> None:
+        kind, *_, data = reply
+        if kind == b"message":
+            self._on_message(data)
