@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from bff import log
 from bff.clients import Clients
 from bff.clock import monotonic
+from bff.metrics import Metrics
+from bff.redis import Redis
 from bff.settings import Settings
 from upstreams.backend import Actor
 from upstreams.codex import CodexRefusal
@@ -34,6 +37,7 @@ class Finding:
 
 def run(settings: Settings) -> int:
     """Ask each upstream once and print a table; return 1 when a configured one did not answer, else 0."""
+    log.configure("error")  # the table says the rest
     findings = asyncio.run(find(settings))
     console = Console()
     table = Table("Upstream", "Result", "Time", "Detail", box=None, pad_edge=False)
@@ -59,6 +63,7 @@ async def find(settings: Settings) -> list[Finding]:
             _ask("codex", lambda: _codex(clients), "answers"),
             _ask("clerk keys", lambda: clients.clerk_keys.key(_NOBODY), "come from there"),
             _ask("clerk members", lambda: _members(clients), "answers, and takes the key"),
+            _redis(settings),
         )
         services = await clients.services.probe_all()
     finally:
@@ -86,6 +91,22 @@ async def _members(clients: Clients) -> None:
     except UpstreamFailure as failure:
         if not _knows_nobody(failure):
             raise
+
+
+async def _redis(settings: Settings) -> Finding:
+    url = settings.cache.redis_url
+    if url is None:
+        return Finding("redis", "disabled", "no URL is configured")
+    redis = Redis(url.get_secret_value(), Metrics())
+    started = monotonic()
+    try:
+        await redis.open()
+        took = (monotonic() - started) * 1000
+        if redis.is_up:
+            return Finding("redis", "ok", "answers in time", took)
+        return Finding("redis", "failed", "does not answer in time, or refuses", took)
+    finally:
+        await redis.close()
 
 
 def _knows_nobody(failure: UpstreamFailure) -> bool:

@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -47,27 +47,28 @@ _Key = tuple[Owner, tuple[str, ...]]
 _decoder: Final = msgspec.msgpack.Decoder(_Change)
 
 
+class FirstTier(Protocol):
+    """The copies in this process."""
+
+    def outdated(self, plans: Sequence[str], owner: Owner) -> None:
+        """Have these plans' answers to the owner made anew."""
+
+    def drop(self) -> None:
+        """Keep no copy: word of changes may have been missed."""
+
+
 class Invalidations:
-    """``heard`` is called with owner and plans of other replicas' writes, ``missed`` when some may not have come.
+    """Tells the other replicas of writes here, and the first tier here of theirs.
 
     What Redis did not take is told again when it is back, before anything else is asked of it, and so is what it
     took last. ``longest`` is for how many seconds the longest kept answers are of use.
     """
 
-    def __init__(
-        self,
-        redis: Redis,
-        prefix: str,
-        heard: Callable[[Sequence[str], Owner], None],
-        missed: Callable[[], None],
-        metrics: Metrics,
-        longest: float,
-    ) -> None:
+    def __init__(self, redis: Redis, prefix: str, first_tier: FirstTier, metrics: Metrics, longest: float) -> None:
         self._redis = redis
         self._prefix = prefix
         self._channel = f"{prefix}:changed"
-        self._heard = heard
-        self._missed = missed
+        self._first_tier = first_tier
         self._metrics = metrics
         self._longest = longest
         self._name = secrets.token_hex(8)
@@ -76,7 +77,7 @@ class Invalidations:
         redis.when_up(self._tell_again)
 
     async def tell(self, owner: Owner, plans: tuple[str, ...]) -> None:
-        """Have the owner's answers of these plans made anew everywhere; return when Redis has confirmed or failed."""
+        """Have these plans' answers to the owner made anew everywhere. When it returns Redis has it or failed."""
         self._metrics.invalidations.labels("here").inc()
         at = monotonic()
         self._remember(owner, plans, _Told(at, confirmed=False))
@@ -109,7 +110,7 @@ class Invalidations:
         await self._redis.run(_END, [generations_key(self._prefix, owner)], [self._channel, message, *plans])
 
     async def _tell_again(self) -> None:
-        """Raises RedisDown."""
+        """Tell what Redis may not know. Raises RedisDown."""
         now = monotonic()
         again = [
             (key, told.at)
@@ -131,8 +132,8 @@ class Invalidations:
             return
         if change.origin != self._name:
             self._metrics.invalidations.labels("elsewhere").inc()
-            self._heard(change.plans, change.owner)
+            self._first_tier.outdated(change.plans, change.owner)
 
     def _drop(self) -> None:
         self._metrics.first_tier_drops.inc()
-        self._missed()
+        self._first_tier.drop()

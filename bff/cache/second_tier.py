@@ -27,8 +27,8 @@ _POLL_SECONDS: Final = (0.01, 0.02, 0.04)  # the last one again and again
 _MAX_BYTES: Final = 1024 * 1024  # larger answers would hold up everyone's commands on the way
 
 # One round trip: the copy if it is good, else the lease to make one if nobody has it. A generation that is missing
-# (a write ended it, or Redis forgot it) begins anew under a name never used before, so that no earlier copy counts,
-# nor does a lease to make one.
+# (a write ended it, or Redis forgot it) begins anew under a name never used before: no earlier copy counts, and no
+# lease to make one.
 _FIND: Final = Script(
     f"""
     local time = redis.call('TIME')
@@ -63,8 +63,8 @@ _FIND: Final = Script(
     """
 )
 
-# A copy that was asked for later stays, and what belongs to an earlier generation comes too late. The lease ends for
-# whoever holds it: there is an answer now.
+# A copy that was asked for later stays, and what belongs to an earlier generation comes too late. The lease
+# is over whoever holds it: there is an answer now.
 _PUT: Final = Script(
     f"""
     local said = {4 * TIME_DIGITS}

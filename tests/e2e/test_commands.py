@@ -25,6 +25,7 @@ ALL_WELL = {
     "codex": "ok",
     "clerk keys": "ok",
     "clerk members": "ok",
+    "redis": "disabled",
     "service Agentbot API": "ok",
     "service Tempo Soul": "ok",
     "service x402 Gateway": "degraded",
@@ -80,6 +81,17 @@ async def test_check_says_what_is_wrong(
     assert _results(output) == ALL_WELL | dict.fromkeys(said, "failed")
     assert {name: _table(output)[name][-1] for name in said} == said
     assert not [key for keys in wrong.values() for key in keys.values() if key in output]
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["there", "not there"])
+async def test_check_of_redis(settings: dict[str, Any], redis_url: str, is_there: bool, tmp_path: Path) -> None:
+    settings["cache"] = {"redis_url": redis_url if is_there else "redis://:of-the-store@127.0.0.1:1"}
+    (tmp_path / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    status, output, errors = await run("check", folder=tmp_path)
+
+    assert (status, errors) == (0 if is_there else 1, "")
+    assert _results(output) == ALL_WELL | {"redis": "ok" if is_there else "failed"}
+    assert "of-the-store" not in output
 
 
 async def test_check_says_that_chat_is_off(

@@ -85,7 +85,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("plan_asked, asked, generation", OTHERS.values(), ids=OTHERS.keys())
+@pytest.mark.parametrize(("plan_asked", "asked", "generation"), OTHERS.values(), ids=OTHERS.keys())
 def test_an_answer_that_was_not_asked_for_is_refused(clock, redis_clock, plan_asked, asked, generation):
     data = encoded(clock, redis_clock)
     with pytest.raises(Unreadable):
