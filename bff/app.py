@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from bff.auth.clerk import ClerkTokens
 from bff.auth.cookies import CookieDoor
@@ -30,14 +31,18 @@ from bff.edge.edge import Edge
 from bff.edge.errors import routing_error, unexpected_error
 from bff.edge.quotas import Quotas
 from bff.edge.routes import Routes
+from bff.edge.shedding import Shedding
 from bff.endpoints import ACTIONS, GONE, PLANS
 from bff.idempotency import Idempotency
+from bff.limits import RateLimits
 from bff.metrics import Metrics
 from bff.ops import Health
+from bff.overload import AdaptiveLimit
 from bff.plans import Access, Plan
 from bff.plans.shared import Sources
 from bff.redis import Redis
 from bff.settings import Settings
+from bff.sharing import Sharing
 
 EXPOSED_HEADERS = (
     "BFF-Degraded",
@@ -76,7 +81,8 @@ class Gateway:
         self.redis = _redis(settings, self.metrics)
         self.clients = Clients.build(settings, transport)
         self._sources = Sources(self.clients)
-        self._answers = Answers(self._sources, Store(settings.cache.max_bytes))
+        self._limit = self._adaptive_limit()
+        self._answers = Answers(self._sources, Store(settings.cache.max_bytes), self._limit)
         if self.redis is not None:
             self._answers.share(self._shared(self.redis, settings))
         self._identities = Identities(
@@ -86,10 +92,19 @@ class Gateway:
             ttl=settings.auth.identity_ttl,
             stale=settings.auth.identity_stale,
         )
-        self._repeats = Idempotency()
-        self.health = Health(self.clients)
+        self._repeats = Idempotency(self._sharing("idempotency", settings), longest=self.clients.abandoned_after)
+        self.health = Health(self.clients, self.metrics, self._redis_is_up, settings.ops.ready_needs)
         self.public = self._public(settings)
         self.ops = _application(self.health.routes(detailed=True))
+
+    def _adaptive_limit(self) -> AdaptiveLimit:
+        limit = AdaptiveLimit()
+        self.metrics.concurrency_limit.set_function(lambda: limit.limit)
+        self.metrics.in_flight.set_function(lambda: limit.in_flight)
+        return limit
+
+    def _redis_is_up(self) -> bool:
+        return self.redis is not None and self.redis.is_up
 
     def _public(self, settings: Settings) -> Edge:
         reader = CredentialReader(settings.auth.session_cookies, settings.auth.nextauth_cookies)
@@ -102,7 +117,7 @@ class Gateway:
             Access.MEMBER: MemberDoor(_clerk(settings, self.clients), ttl=settings.auth.identity_ttl),
             Access.CODEX: CookieDoor(),
         }
-        quotas = Quotas(settings.limits)
+        quotas = Quotas(settings.limits, RateLimits(self._sharing("limits", settings)))
         tools = Tools(self.clients, self._answers, quotas, self._repeats, settings.server.max_body_bytes)
         routes = Routes(doors, tools)
         routes.add_plans(self._plans)
@@ -110,18 +125,22 @@ class Gateway:
         routes.add_gone(GONE)
         origins = settings.auth.allowed_origins
         every = [*routes.routes(), *self.health.routes(detailed=False)]
-        return Edge(
-            _application(every, _cors(origins), self._lifespan), routes.direct, routes.kept, reader, origins
-        )
+        app = _application(every, _cors(origins), self._lifespan)
+        shedding = Shedding(self._limit, routes.kept, (*PLANS, *ACTIONS), self.metrics)
+        beyond = _wrapped(shedding, _cors(origins))
+        return Edge(app, routes.direct, routes.kept, reader, origins, shedding=shedding, beyond=beyond)
 
     def _shared(self, redis: Redis, settings: Settings) -> Shared:
         longest = max(max(plan.keep.fresh + plan.keep.stale, plan.keep.on_error) for plan in self._plans)
         prefix = settings.cache.prefix
-        answers = self._answers
         return Shared(
             SecondTier(redis, prefix, self.clients.vault, self.metrics, longest),
-            Invalidations(redis, prefix, answers.outdated, answers.drop, self.metrics, longest),
+            Invalidations(redis, prefix, self._answers, self.metrics, longest),
         )
+
+    def _sharing(self, feature: str, settings: Settings) -> Sharing | None:
+        redis = self.redis
+        return None if redis is None else Sharing(feature, redis, settings.cache.prefix, self.metrics)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -190,6 +209,12 @@ def _cors(origins: Sequence[str]) -> list[Middleware]:
         expose_headers=EXPOSED_HEADERS,
     )
     return [middleware]
+
+
+def _wrapped(app: ASGIApp, middleware: Sequence[Middleware]) -> ASGIApp:
+    for each in middleware:
+        app = each.cls(app, *each.args, **each.kwargs)
+    return app
 
 
 def _application(

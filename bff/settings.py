@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bff.redis import addresses
 from upstreams.pipe import Address, Policy
 from upstreams.services import Service
 from upstreams.user_store.address import parse
@@ -118,6 +119,16 @@ class Cache(Section):
     redis_url: Secret | None = None
     prefix: str = "bff"
     max_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
+
+    @field_validator("redis_url")
+    @classmethod
+    def _readable(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            try:
+                addresses.parse(url.get_secret_value()).tls_context()
+            except ValueError as error:
+                raise ValueError(f"a URL that can be used: {error}") from None
+        return url
 
 
 class Limits(Section):

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests.redis_servers import RedisServer
 from tests.servers import PostgresServer
 from tests.stores import Database, empty_store
 from upstreams.user_store import UserStore
@@ -18,6 +19,20 @@ class OpenStore(Protocol):
 def postgres_server() -> Iterator[PostgresServer]:
     with PostgresServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """Give the address of a Redis with nothing in it."""
+    redis_server.ask("FLUSHALL")
+    redis_server.ask("SCRIPT FLUSH")
+    return redis_server.url
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])

@@ -18,9 +18,11 @@ _SOON: Final = 1  # seconds
 
 
 class Quotas:
-    def __init__(self, settings: Limits) -> None:
+    """Requests a minute are counted by ``limits``, those at once in this process."""
+
+    def __init__(self, settings: Limits, limits: RateLimits | None = None) -> None:
         self._per_minute = settings.model_dump()
-        self._limits = RateLimits()
+        self._limits = limits or RateLimits()
         self._under_way: Counter[tuple[Quota, str]] = Counter()
 
     @contextmanager

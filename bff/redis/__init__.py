@@ -1,5 +1,5 @@
 """Redis, which many replicas share: an accelerator that may go away at any moment."""
 
-from bff.redis.link import Reason, Redis, RedisDown, Script
+from bff.redis.link import Redis, RedisDown, Script
 
-__all__ = ["Reason", "Redis", "RedisDown", "Script"]
+__all__ = ["Redis", "RedisDown", "Script"]

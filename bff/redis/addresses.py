@@ -96,8 +96,6 @@ def _check(address: Address, *, nothing_more: bool) -> None:
     if address.kind == "sentinel" and not address.service:
         raise ValueError("Redis's URL does not tell by which name the sentinels know the master")
     if address.kind == "server" and len(address.nodes) > 1:
-        raise ValueError(
-            "Redis's URL names several servers: those of sentinels and clusters have schemes of their own"
-        )
+        raise ValueError("Redis's URL names several servers, as only those of sentinels and clusters do")
     if address.user and not address.password:
         raise ValueError("Redis's URL has a user without a password")

@@ -6,24 +6,20 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final, Protocol
 
-from redis.asyncio.connection import Connection
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import MovedError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as Late
 
 from bff.redis.addresses import Where
-from bff.redis.dialer import FAILURES, Dialer
+from bff.redis.dialer import Dialer
+from bff.redis.wire import REPLY_SECONDS, Command, Wire, Word
 
 PING_SECONDS: Final = 0.04
-_CONNECTIONS: Final = 4  # to each node; a large value holds up no other but those behind it on its own
+_WIRES: Final = 4  # to each node; a large value holds up no more than those behind it on one
 _BATCH: Final = 32
-
-# How long a reply may take, though nobody waits for it by then: one that comes leaves a connection that is clean.
-_REPLY_SECONDS: Final = 0.5
 _SLOTS: Final = 16384
 
-Word = str | bytes | int
 OnFailure = Callable[[Exception], None]
 
 
@@ -33,6 +29,9 @@ class Client(Protocol):
 
         A caller that goes away takes back what has not been sent, and nothing else.
         """
+
+    async def beat(self) -> None:
+        """Use every connection once, so that none is ended for being idle. Raises one of ``FAILURES``."""
 
     async def close(self) -> None:
         """Let what is under way end, for a second at most."""
@@ -54,98 +53,85 @@ async def connect(dialer: Dialer, on_failure: OnFailure) -> Client:
     return client
 
 
-class _Command:
-    """``reply`` is the reply or the exception that came in its place; cancelled when nobody waits for it."""
-
-    def __init__(self, words: tuple[Word, ...]) -> None:
-        self.words = words
-        self.reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-    def settle(self, reply: Any) -> None:
-        if not self.reply.done():
-            self.reply.set_result(reply)
-
-
 class Node:
-    """Commands wait in a line, from which a connection that is free takes all at once.
-
-    No caller touches a connection: tasks of their own read the replies, to the last byte, in the commands' order.
-    So whoever goes away disturbs nothing, and no reply can come to another one's caller.
-    """
+    """Commands wait in a line, from which a wire that is free takes all at once."""
 
     def __init__(self, dialer: Dialer, where: Where, on_failure: OnFailure) -> None:
         self.where = where
         self._elected = dialer.address.kind == "sentinel"
-        self._connections = [dialer.connection(where, _REPLY_SECONDS) for _ in range(_CONNECTIONS)]
-        self._free = deque(self._connections)
-        self._line: deque[_Command] = deque()
-        self._serving: set[asyncio.Task[None]] = set()
         self._on_failure = on_failure
+        self._is_over = False
+        self._wires = [Wire(dialer.connection(where, REPLY_SECONDS), self._fail) for _ in range(_WIRES)]
+        self._free = deque(self._wires)
+        self._line: deque[Command] = deque()
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def connect(self) -> None:
-        """Open every connection, so that no command waits for one. Raises one of ``FAILURES``."""
-        for _ in self._connections:
-            await self.ask("", "PING")
+        """Open every wire, so that no command waits for one. Raises one of ``FAILURES``."""
+        await self.beat()
         started = monotonic()
         await self.ask("", "PING")
         if monotonic() - started > PING_SECONDS:
             raise Late("too far away")
 
     async def ask(self, key: str, *words: Word) -> Any:  # noqa: ARG002 - it is a cluster that needs the key
-        command = _Command(words)
+        if self._is_over:
+            raise Lost("failed before, or closed")
+        command = Command(words)
         self._line.append(command)
         if self._free:
             task = asyncio.create_task(self._serve(self._free.popleft()))
             self._serving.add(task)
             task.add_done_callback(self._serving.discard)
         reply = await command.reply
-        if isinstance(reply, ReadOnlyError) and self._elected:
-            lost = Lost("another one is the master now")
-            self._on_failure(lost)
-            raise lost
+        if self._elected and _is_read_only(reply):
+            reply = Lost("another one is the master now")
+            self._fail(reply)
         if isinstance(reply, Exception):
             raise reply
         return reply
 
-    async def _serve(self, connection: Connection) -> None:
-        try:
-            while batch := self._next():
-                await _exchange(connection, batch)
-        except FAILURES as error:
-            self._on_failure(error)
-            for command in (*batch, *self._line):
-                command.settle(error)
-            self._line.clear()
-        else:
-            self._free.append(connection)
+    async def beat(self) -> None:
+        for _ in self._wires:
+            await self.ask("", "PING")
 
-    def _next(self) -> list[_Command]:
-        batch: list[_Command] = []
+    async def _serve(self, wire: Wire) -> None:
+        while batch := self._next():
+            await wire.exchange(batch)
+        self._free.append(wire)
+
+    def _next(self) -> list[Command]:
+        batch: list[Command] = []
         while self._line and len(batch) < _BATCH:
             command = self._line.popleft()
             if not command.reply.done():
                 batch.append(command)
         return batch
 
+    def _fail(self, error: Exception) -> None:
+        if not self._is_over:
+            self._on_failure(error)
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self._is_over = True
+        for command in self._line:
+            command.settle(error)
+        self._line.clear()
+
     async def close(self) -> None:
+        self._give_up(Lost("closed"))
         try:
             if self._serving:
                 await asyncio.wait(self._serving, timeout=1)
         finally:
-            for connection in self._connections:
-                await connection.disconnect(nowait=True)
+            for wire in self._wires:
+                await wire.close()
 
 
-async def _exchange(connection: Connection, batch: list[_Command]) -> None:
-    """Raises one of ``FAILURES`` as soon as one reply is not read: there is no telling whose the next would be."""
-    if connection.is_connected and await connection.can_read():
-        await connection.disconnect(nowait=True)  # the server has ended it, or sent what nobody asked for
-    await connection.send_packed_command(connection.pack_commands(command.words for command in batch))
-    for command in batch:
-        try:
-            command.settle(await connection.read_response())
-        except ResponseError as error:
-            command.settle(error)
+def _is_read_only(reply: Any) -> bool:
+    # Within a script, Redis 6 tells it in the text alone.
+    return isinstance(reply, ReadOnlyError) or (isinstance(reply, ResponseError) and "-READONLY " in str(reply))
 
 
 class Cluster:
@@ -158,20 +144,21 @@ class Cluster:
     def __init__(self, dialer: Dialer, seed: Where, on_failure: OnFailure) -> None:
         self._dialer = dialer
         self._on_failure = on_failure
-        self._seed = Node(dialer, seed, on_failure)
-        self._nodes: dict[Where, Node] = {seed: self._seed}
+        self._seed = seed
+        self._nodes: dict[Where, Node] = {}
         self._owners: list[Node] = []
 
     async def connect(self) -> None:
         """Open every connection to every master. Raises one of ``FAILURES``."""
         owners: dict[int, Node] = {}
-        for first, last, (host, port, *_), *_ in await self._seed.ask("", "CLUSTER", "SLOTS"):
-            node = self._node((host.decode() if host else self._seed.where[0], port))
+        # Each: the first and the last slot, the master (host, port, name), its replicas.
+        for first, last, (host, port, *_), *_ in await self._dialer.ask(self._seed, "CLUSTER", "SLOTS"):
+            node = self._node((host.decode() if host else self._seed[0], port))
             owners.update(dict.fromkeys(range(first, last + 1), node))
         if len(owners) < _SLOTS:
             raise Lost("some slots are nobody's")
         self._owners = [owners[slot] for slot in range(_SLOTS)]
-        for node in set(self._owners):
+        for node in self._nodes.values():
             await node.connect()
 
     def _node(self, where: Where) -> Node:
@@ -186,6 +173,10 @@ class Cluster:
         except MovedError as moved:
             self._owners[slot] = self._node((moved.host or self._owners[slot].where[0], moved.port))
             return await self._owners[slot].ask(key, *words)
+
+    async def beat(self) -> None:
+        for node in tuple(self._nodes.values()):
+            await node.beat()
 
     async def close(self) -> None:
         for node in self._nodes.values():

@@ -37,9 +37,11 @@ class Dialer:
         return next(self._nodes)
 
     async def _master(self) -> Where:
+        question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.address.service)
+        own = {"username": None, "password": self.address.sentinel_password, "db": 0}
         for sentinel in self.address.nodes:
             try:
-                reply = await self._ask(sentinel)
+                reply = await self.ask(sentinel, *question, **own)
             except FAILURES:
                 continue
             if reply is not None:
@@ -47,11 +49,11 @@ class Dialer:
                 return host.decode(), int(port)
         raise Lost("no sentinel tells where the master is")
 
-    async def _ask(self, sentinel: Where) -> Any:
-        own = {"username": None, "password": self.address.sentinel_password, "db": 0}
-        connection = self.connection(sentinel, _CONNECT_SECONDS, **own)
+    async def ask(self, where: Where, *words: str, **options: Any) -> Any:
+        """Return the reply to a command, on a connection of its own. Raises one of ``FAILURES``."""
+        connection = self.connection(where, _CONNECT_SECONDS, **options)
         try:
-            await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.address.service)
+            await connection.send_command(*words)
             return await connection.read_response()
         finally:
             await connection.disconnect(nowait=True)

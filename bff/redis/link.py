@@ -14,16 +14,19 @@ from redis.exceptions import TimeoutError as Late
 
 from bff.metrics import Metrics
 from bff.redis.addresses import parse
-from bff.redis.clients import Client, Word, connect
+from bff.redis.clients import Client, connect
 from bff.redis.dialer import FAILURES, Dialer
 from bff.redis.subscription import Subscription
+from bff.redis.wire import Word
 
 COMMAND_SECONDS: Final = 0.08
 _OPEN_SECONDS: Final = 0.25
 _AGAIN_AFTER: Final = (0.5, 1.0)  # seconds, jittered: replicas that lost Redis together come back one by one
+_BEAT_SECONDS: Final = 1.0
+_CLOSE_SECONDS: Final = 2.0
 
-# A loop that was held up runs its timers before it reads the replies that have come meanwhile.
-_READ_SECONDS: Final = 0.005
+# A loop that was held up runs its timers before it reads what has come meanwhile: that much is left to do so.
+_READ_SECONDS: Final = 0.02
 
 _log: Final = structlog.get_logger("bff.redis")
 _connecting: Final[ContextVar[bool]] = ContextVar("connecting", default=False)
@@ -49,7 +52,10 @@ class Script:
 
 
 class Redis:
-    """Any failure but an error reply closes the connections; new ones are tried in the background."""
+    """Any failure but an error reply closes all connections; new ones are tried in the background.
+
+    So is whether Redis is still there: it may have been restarted, with less in it, while nobody asked.
+    """
 
     def __init__(self, url: str, metrics: Metrics) -> None:
         """Connect nothing yet. Raises ValueError when the URL cannot be used."""
@@ -61,7 +67,7 @@ class Redis:
         self._up = asyncio.Event()
         self._failed = asyncio.Event()
         self._told_lost = False
-        self._background: list[asyncio.Task[None]] = []
+        self._background: set[asyncio.Task[None]] = set()
 
     @property
     def is_up(self) -> bool:
@@ -77,16 +83,16 @@ class Redis:
 
     async def open(self) -> None:
         """Begin to connect; return when it is up, or else after a quarter of a second."""
-        self._background = [asyncio.create_task(self._keep_connected())]
-        self._background += [asyncio.create_task(each.keep()) for each in self._subscriptions]
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._up.wait(), _OPEN_SECONDS)
+        tasks = (self._keep_connected(), *(each.keep() for each in self._subscriptions))
+        self._background = {asyncio.create_task(task) for task in tasks}
+        await _within(_OPEN_SECONDS, self._up)
 
     async def close(self) -> None:
         """End everything in the background; commands under way have a second to end by themselves."""
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        while self._background:
+            for task in self._background:
+                task.cancel()  # more than once, if need be: Python 3.11's wait_for, in redis-py, may swallow it
+            _, self._background = await asyncio.wait(self._background, timeout=_CLOSE_SECONDS)
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Word]) -> Any:
         """Return the script's reply: bytes, int, list or None. Raises RedisDown.
@@ -162,7 +168,9 @@ class Redis:
             await self._welcome()
             if not self._failed.is_set():
                 self._go_up()
-            await self._failed.wait()
+            while not self._failed.is_set():
+                await client.beat()
+                await _within(_BEAT_SECONDS, self._failed)
         finally:
             self._client = None
             self._up.clear()
@@ -175,6 +183,12 @@ class Redis:
                 await hook()
         finally:
             _connecting.reset(token)
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _reason(error: Exception) -> Reason:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import structlog
 from redis.asyncio.connection import Connection
 from redis.exceptions import ConnectionError as Lost
+from redis.exceptions import ResponseError
 
 from bff.redis.dialer import FAILURES, Dialer
 
@@ -18,7 +19,7 @@ _log: Final = structlog.get_logger("bff.redis")
 
 
 class Subscription:
-    """``on_gap`` is called after every subscription, the first included: until then, messages may have been missed."""
+    """``on_gap`` is called after every subscription, the first included: messages may have been missed before."""
 
     def __init__(
         self, dialer: Dialer, channel: str, on_message: Callable[[bytes], None], on_gap: Callable[[], None]
@@ -27,23 +28,32 @@ class Subscription:
         self._channel = channel
         self._on_message = on_message
         self._on_gap = on_gap
+        self._told_refused = False
 
     async def keep(self) -> None:
         """Listen, again and again, until cancelled."""
         while True:
             try:
                 await self._listen()
+            except ResponseError as error:
+                self._tell_refused(error)
             except FAILURES:
-                pass  # the next attempt tells what has been missed
+                pass  # the next subscription tells that some may have been missed
             except Exception:  # noqa: BLE001 - a message that nobody can handle has been missed too
                 _log.exception("subscription failed unexpectedly")
             await asyncio.sleep(random.uniform(*_AGAIN_AFTER))  # noqa: S311 - jitter protects nothing
+
+    def _tell_refused(self, error: ResponseError) -> None:
+        if not self._told_refused:
+            self._told_refused = True
+            _log.error("redis refuses the subscription", error=type(error).__name__)
 
     async def _listen(self) -> None:
         connection = self._dialer.connection(await self._dialer.where(), _SILENCE_SECONDS)
         try:
             await connection.send_command("SUBSCRIBE", self._channel)
             await connection.read_response()
+            self._told_refused = False
             self._on_gap()
             while True:
                 self._hear(await self._next(connection))

@@ -5,7 +5,11 @@ import gc
 
 import pytest
 
-from bff.idempotency import Idempotency, KeyReused, valid_key
+from bff.claims import KeyReused
+from bff.idempotency import Idempotency, valid_key
+from bff.metrics import Metrics
+from bff.redis import Redis
+from bff.sharing import Sharing
 from tests.virtual_time import settle
 
 SCOPE = ("agents.provision", "ada")
@@ -22,7 +26,7 @@ class World:
         self.trouble = None
 
     async def ask(self, key="k", scope=SCOPE, body=b"body", keep=lambda _: True):
-        return await self.repeats.run(scope, key, body, self._work, keep)
+        return await self.repeats.run(scope, key, body, self._work, keep=keep, into=int)
 
     async def asking(self, count=1, **given):
         """Return so many requests that wait for work that does not end."""
@@ -169,6 +173,34 @@ async def test_memory_is_bounded():
     assert await world.ask("99") == (100, True)
     assert await world.ask("0") == (101, False)
     assert world.repeats._asked == {}
+
+
+class TestWithoutTheRedisThatThereShouldBe:
+    @pytest.fixture
+    async def world(self):
+        world = World(sharing=Sharing("idempotency", Redis("redis://127.0.0.1:1", Metrics()), "bff", Metrics()))
+        yield world
+        await world.repeats.close()
+
+    async def test_memory_decides(self, world):
+        assert [await world.ask() for _ in range(3)] == [(1, False), (1, True), (1, True)]
+        with pytest.raises(KeyReused):
+            await world.ask(body=b"other")
+
+    async def test_two_bodies_at_once_are_not_both_worked_for(self, world):
+        first, *others = await world.asking(), *[asyncio.create_task(world.ask(body=b"%d" % n)) for n in range(3)]
+        outcomes = await asyncio.gather(*others, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [KeyReused] * 3
+        world.going.set()
+        assert await first[0] == (1, False)
+
+    async def test_redis_is_told_for_as_long_as_others_would_wait_and_then_no_more(self, world):
+        await world.ask()
+        behind = world.repeats._claims._behind
+        assert len(behind) == 1
+        started = asyncio.get_running_loop().time()
+        await asyncio.gather(*behind)
+        assert asyncio.get_running_loop().time() - started < 65
 
 
 async def test_keys_and_users_are_not_kept_as_they_came():
