@@ -81,6 +81,8 @@ _PUT: Final = Script(
     """
 )
 
+_TRY: Final = Script("redis.call('SET', KEYS[1], 1, 'PX', 1000)")
+
 _RELEASE: Final = Script(
     """
     if redis.call('GET', KEYS[1]) == ARGV[1] then
@@ -126,6 +128,11 @@ class SecondTier:
         }
         self._generations_ms = int(longest * 2000) + 60_000
         self._behind: set[asyncio.Task[None]] = set()
+        redis.when_up(self._see_whether_it_can_be_written)
+
+    async def _see_whether_it_can_be_written(self) -> None:
+        """Raise RedisDown if not: its copies could not be declared outdated."""
+        await self._redis.run(_TRY, [f"{self._prefix}:{{try}}:t"], [])
 
     async def find(self, plan: Plan[Any], ask: Ask[Any], good: Good, patience: float) -> Found | None:
         """Return what there is; None when Redis cannot say or must not know.

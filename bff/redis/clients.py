@@ -1,6 +1,7 @@
 """The open connections to a server, or to all masters of a cluster. After a failure they are of no more use."""
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
@@ -8,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as Lost
-from redis.exceptions import MovedError, ReadOnlyError, ResponseError
+from redis.exceptions import MovedError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as Late
 
 from bff.redis.addresses import Where
@@ -19,6 +20,8 @@ PING_SECONDS: Final = 0.04
 _WIRES: Final = 4  # to each node; a large value holds up no more than those behind it on one
 _BATCH: Final = 32
 _SLOTS: Final = 16384
+
+_CANNOT_WRITE: Final = re.compile(r"(^|-)(OOM|READONLY|MISCONF|NOREPLICAS|MASTERDOWN) ")
 
 OnFailure = Callable[[Exception], None]
 
@@ -58,7 +61,6 @@ class Node:
 
     def __init__(self, dialer: Dialer, where: Where, on_failure: OnFailure) -> None:
         self.where = where
-        self._elected = dialer.address.kind == "sentinel"
         self._on_failure = on_failure
         self._is_over = False
         self._wires = [Wire(dialer.connection(where, REPLY_SECONDS), self._fail) for _ in range(_WIRES)]
@@ -84,8 +86,7 @@ class Node:
             self._serving.add(task)
             task.add_done_callback(self._serving.discard)
         reply = await command.reply
-        if self._elected and _is_read_only(reply):
-            reply = Lost("another one is the master now")
+        if _is_of_no_use(reply):
             self._fail(reply)
         if isinstance(reply, Exception):
             raise reply
@@ -129,9 +130,15 @@ class Node:
                 await wire.close()
 
 
-def _is_read_only(reply: Any) -> bool:
-    # Within a script, Redis 6 tells it in the text alone.
-    return isinstance(reply, ReadOnlyError) or (isinstance(reply, ResponseError) and "-READONLY " in str(reply))
+def _is_of_no_use(reply: Any) -> bool:
+    """Return whether Redis can be written to no more: full, cut off, or another one is the master now.
+
+    It may still hold copies, but none that can be declared outdated.
+    """
+    return isinstance(reply, ResponseError) and (
+        # Within a script, Redis 6 tells it in the text alone.
+        isinstance(reply, ReadOnlyError | OutOfMemoryError) or _CANNOT_WRITE.search(str(reply)) is not None
+    )
 
 
 class Cluster:

@@ -52,9 +52,10 @@ class Script:
 
 
 class Redis:
-    """Any failure but an error reply closes all connections; new ones are tried in the background.
+    """Any failure closes all connections, among error replies only those that say that nothing can be written.
 
-    So is whether Redis is still there: it may have been restarted, with less in it, while nobody asked.
+    New connections are tried in the background. So is whether Redis is still there: it may have been restarted,
+    with less in it, while nobody asked.
     """
 
     def __init__(self, url: str, metrics: Metrics) -> None:
@@ -192,6 +193,8 @@ async def _within(seconds: float, event: asyncio.Event) -> None:
 
 
 def _reason(error: Exception) -> Reason:
+    if isinstance(error, ResponseError):
+        return "refused"
     return "timeout" if isinstance(error, Late | TimeoutError) else "connection"
 
 

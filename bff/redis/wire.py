@@ -9,7 +9,6 @@ from typing import Any, Final
 from redis.asyncio.connection import Connection
 from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import ResponseError
-from redis.exceptions import TimeoutError as Late
 
 from bff.redis.dialer import FAILURES
 
@@ -54,9 +53,7 @@ class Wire:
             await self._send(commands)
             async with asyncio.timeout(REPLY_SECONDS):
                 await self._answered.wait()
-        except TimeoutError:
-            self._fail(Late())
-        except FAILURES as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits is told
             self._fail(error)
 
     async def _send(self, commands: Sequence[Command]) -> None:
@@ -73,12 +70,8 @@ class Wire:
         try:
             while True:
                 await self._read_one()
-        except FAILURES as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits is told
             self._fail(error)
-        except Exception as error:  # noqa: BLE001 - redis-py stumbles over some replies that no server gives
-            lost = Lost("no reply at all")
-            lost.__cause__ = error
-            self._fail(lost)
 
     async def _read_one(self) -> None:
         try:
@@ -92,6 +85,9 @@ class Wire:
             self._answered.set()
 
     def _fail(self, error: Exception) -> None:
+        if not isinstance(error, FAILURES):  # redis-py stumbles over some replies that no server gives
+            error, stumbled = Lost("no reply at all"), error
+            error.__cause__ = stumbled
         self._on_failure(error)
         self._give_up(error)
 
