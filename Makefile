@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup demo test lint format bench soak lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -29,6 +29,9 @@ format: $(INSTALLED) ## Format the code
 
 bench: $(INSTALLED) ## Measure the gateway beside its peers (needs node and npm)
 	@$(BIN)/python -m bench $(ARGS)
+
+soak: $(INSTALLED) ## Soak two replicas in all weathers (ARGS="--minutes 2 --seed 7")
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 lock: ## Renew the lock files from pyproject.toml (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes pyproject.toml \

@@ -16,6 +16,7 @@ from bff.cache.second_tier import Found, Good, SecondTier
 from bff.cache.single_flight import SingleFlight
 from bff.cache.store import Entry, Store
 from bff.clock import monotonic
+from bff.overload import AdaptiveLimit
 from bff.plans.fan_out import FanOut
 from bff.plans.operation import Ask, Caller, Query, Refused
 from bff.plans.plan import NOT_KEPT, Got, Plan
@@ -29,6 +30,7 @@ _PATIENCE: Final = (
     0.5  # of the time there is: when no other replica's answer comes, there is still time for one's own
 )
 _MERGE_SECONDS: Final = 0.025  # what a fan-out that ends at the deadline still needs to become an answer
+_OVERLOAD: Final = UpstreamFailure("bff", Reason.SATURATED)
 _NOT_KEPT: Final = ""  # stands for all plans whose answers are not kept: any write may change them
 
 
@@ -50,6 +52,14 @@ class Answered:
     entry: Entry
     state: State
     failure: UpstreamFailure | None = None
+
+
+def as_it_is(kept: Entry, *, bypass: bool) -> Answered | None:
+    """Return a copy as what it is while none can be made, None when it is too old to be served."""
+    now = monotonic()
+    if not bypass and now < kept.stale_until:
+        return Answered(kept, State.HIT if now < kept.fresh_until else State.STALE)
+    return Answered(kept, State.STALE_ON_ERROR, _OVERLOAD) if now < kept.error_until else None
 
 
 class Shared(NamedTuple):
@@ -76,11 +86,15 @@ class _Wanted(NamedTuple):
 
 
 class Answers:
-    """The first tier, in this process, before the second one, when replicas ``share`` one."""
+    """The first tier, in this process, before the second one, when replicas ``share`` one.
 
-    def __init__(self, sources: Sources, store: Store) -> None:
+    A copy is refreshed only if there is room within ``limit``, where that counts as a request does.
+    """
+
+    def __init__(self, sources: Sources, store: Store, limit: AdaptiveLimit | None = None) -> None:
         self._sources = sources
         self._store = store
+        self._limit = limit or AdaptiveLimit()
         self._generations = Generations()
         self._flights: SingleFlight[_Made] = SingleFlight()
         self._shared: Shared | None = None
@@ -109,11 +123,10 @@ class Answers:
         self._generations.begin_all()
         self._store.clear()
 
-    def fresh(self, plan: Plan[Any], caller: Caller, query: Query) -> Entry | None:
-        """Return the kept answer if it is fresh."""
+    def kept(self, plan: Plan[Any], caller: Caller, query: Query) -> Entry | None:
+        """Return the kept answer, fresh or not."""
         generation = self._generation(plan, caller)
-        kept = self._store.get(answer_key(plan, caller, query, generation.number))
-        return kept if kept is not None and monotonic() < kept.fresh_until else None
+        return self._store.get(answer_key(plan, caller, query, generation.number))
 
     async def answer(self, plan: Plan[Any], ask: Ask[Any], *, expires: float, bypass: bool = False) -> Answered:
         """Return the answer by ``expires`` (the event loop's time, seconds).
@@ -157,9 +170,13 @@ class Answers:
         now = monotonic()
         if now < kept.retry_at:
             return
+        place = self._limit.enter()
+        if place is None:
+            return
         kept.retry_at = now + _REFRESH_PAUSE_SECONDS
         expires = asyncio.get_running_loop().time() + wanted.plan.deadline
-        self._flights.join((wanted.key, False), lambda: self._make(wanted, expires, Good.FRESH))
+        flight, _ = self._flights.join((wanted.key, False), lambda: self._make(wanted, expires, Good.FRESH))
+        flight.add_done_callback(lambda _: self._limit.leave(place))
 
     async def _make(self, wanted: _Wanted, expires: float, good: Good) -> _Made:
         found = await self._found(wanted, expires, good)

@@ -111,17 +111,22 @@ class Invalidations:
 
     async def _tell_again(self) -> None:
         """Tell what Redis may not know. Raises RedisDown."""
+        again = self._may_be_unknown()
+        while again:
+            for start in range(0, len(again), _AT_ONCE):
+                batch = again[start : start + _AT_ONCE]
+                await asyncio.gather(*(self._end(*key) for key, _ in batch))
+                for key, at in batch:
+                    self._confirm(key, at)
+            again = [(key, told.at) for key, told in self._told.items() if not told.confirmed]  # there were writes
+
+    def _may_be_unknown(self) -> list[tuple[_Key, float]]:
         now = monotonic()
-        again = [
+        return [
             (key, told.at)
             for key, told in self._told.items()
             if now - told.at < (_MAY_BE_LOST_SECONDS if told.confirmed else self._longest)
         ]
-        for start in range(0, len(again), _AT_ONCE):
-            batch = again[start : start + _AT_ONCE]
-            await asyncio.gather(*(self._end(*key) for key, _ in batch))
-            for key, at in batch:
-                self._confirm(key, at)
 
     def _hear(self, message: bytes) -> None:
         try:

@@ -14,7 +14,8 @@ from redis.exceptions import RedisError
 from bff.redis.addresses import Address, Where
 
 # What redis-py raises when Redis is gone, late or makes no sense; its ResponseError, an error reply, is one too.
-FAILURES: Final = (RedisError, OSError)
+# A RuntimeError is uvloop's word for a connection that has just been closed.
+FAILURES: Final = (RedisError, OSError, RuntimeError)
 
 _CONNECT_SECONDS: Final = 0.5
 

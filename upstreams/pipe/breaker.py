@@ -1,5 +1,6 @@
 """Circuit breaker: an upstream that keeps failing is left alone, and asked again by one probe after the other."""
 
+import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection
@@ -23,6 +24,7 @@ class Breaker(Generic[C]):
     No fewer than ``failures`` open it. Then a probe may pass ``open_for`` to 1.5 ``open_for`` seconds after
     the end of the last, until one succeeds; ``probe`` makes it, by default ``send``. One that takes longer than
     two seconds is not waited for: the next may pass then, or ``open_for`` after its start if that is later.
+    It is carried to its end whoever asked for it, unless ``probe_ends_with_caller``.
 
     Whatever comes with a status below 500 is an answer, not trouble, also when it cannot be read or is too
     large. So is an API's own word (JSON, not 503) for what became of an unsafe call; its word for a failed read
@@ -40,12 +42,15 @@ class Breaker(Generic[C]):
         volume: int = 20,
         excused: Collection[Reason] = (),
         probe: Callable[[C], Awaitable[Any]] | None = None,
+        probe_ends_with_caller: bool = False,
         clock: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._upstream = upstream
         self._send = send
         self._send_probe = probe or send
+        self._probe_ends_with_caller = probe_ends_with_caller
+        self._probes: set[asyncio.Task[Any]] = set()
         self._failures = failures
         self._ratio = ratio
         self._volume = volume
@@ -76,6 +81,21 @@ class Breaker(Generic[C]):
             raise UpstreamFailure(self._upstream, Reason.BREAKER_OPEN)
         # One slow call must not keep everybody else away for as long as it may take.
         alone_until = self._next_probe = began + max(_PROBE_SECONDS, self._pause())
+        if self._probe_ends_with_caller:
+            return await self._carry_out(call, alone_until)
+        # Else a caller with two calls here would never learn that all is well: the one that is told that the
+        # breaker is open ends what the caller is doing, and with it the other one, the probe.
+        probe = asyncio.create_task(self._carry_out(call, alone_until))
+        self._probes.add(probe)
+        probe.add_done_callback(self._ended)
+        return await asyncio.shield(probe)
+
+    def _ended(self, probe: asyncio.Task[Any]) -> None:
+        self._probes.discard(probe)
+        if not probe.cancelled():
+            probe.exception()  # marks it as seen: there may be nobody else to tell
+
+    async def _carry_out(self, call: C, alone_until: float) -> Any:
         try:
             result = await self._send_probe(call)
         except UpstreamFailure as failure:

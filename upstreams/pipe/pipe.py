@@ -218,6 +218,7 @@ class Pipe:
             volume=policy.volume,
             open_for=policy.open_for,
             excused={Reason.TIMEOUT} if policy.patient else (),
+            probe_ends_with_caller=policy.patient,
         )
         return Bulkhead(name, breaker, places=policy.max_concurrency, queue=policy.max_queue)
 

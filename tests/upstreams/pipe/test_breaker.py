@@ -162,9 +162,9 @@ async def test_a_failed_probe_is_followed_by_another_pause(clock):
     assert await outcome(guarded) == "answer"
 
 
-async def opened_and_probing(clock, open_for=5.0):
+async def opened_and_probing(clock, open_for=5.0, **options):
     upstream = Held()
-    guarded = breaker(upstream, clock, failures=1, open_for=open_for)
+    guarded = breaker(upstream, clock, failures=1, open_for=open_for, **options)
     first = asyncio.create_task(outcome(guarded))
     await settle()
     upstream.calls[0].set_exception(failure())
@@ -224,15 +224,37 @@ async def test_the_end_of_a_slow_probe_keeps_nobody_away(clock):
 
 
 async def test_a_cancelled_probe_is_followed_by_another_pause(clock):
-    upstream, guarded, probe = await opened_and_probing(clock)
+    upstream, guarded, probe = await opened_and_probing(clock, probe_ends_with_caller=True)
     probe.cancel()
     await asyncio.gather(probe, return_exceptions=True)
+    assert upstream.calls[1].cancelled()
     assert await outcome(guarded) is Reason.BREAKER_OPEN
     clock.now += 5
     another = asyncio.create_task(outcome(guarded))
     await settle()
     upstream.calls[2].set_result("answer")
     assert await another == "answer"
+
+
+async def test_a_probe_whose_caller_goes_away_closes_it_all_the_same(clock):
+    upstream, guarded, probe = await opened_and_probing(clock)
+    probe.cancel()
+    await asyncio.gather(probe, return_exceptions=True)
+    upstream.calls[1].set_result("answer")
+    await settle()
+    another = asyncio.create_task(outcome(guarded))
+    await settle()
+    upstream.calls[2].set_result("another answer")
+    assert await another == "another answer"
+
+
+async def test_a_probe_whose_caller_goes_away_may_fail(clock):
+    upstream, guarded, probe = await opened_and_probing(clock)
+    probe.cancel()
+    await asyncio.gather(probe, return_exceptions=True)
+    upstream.calls[1].set_exception(failure())
+    await settle()
+    assert await outcome(guarded) is Reason.BREAKER_OPEN
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=str)

@@ -1,0 +1,1 @@
+"""A soak: mixed traffic to two replicas in changing weather, and an account of every answer."""
