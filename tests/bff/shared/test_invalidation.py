@@ -9,7 +9,7 @@ from bff.cache.generations import Owner
 from bff.cache.invalidation import Invalidations
 from bff.cache.keys import generations_key
 from bff.metrics import Metrics
-from bff.redis import Redis
+from bff.redis import Redis, link
 from tests.faults.rig import until
 from tests.redis_servers import RedisServer
 
@@ -121,8 +121,9 @@ async def test_a_write_while_others_are_told_again_is_told_too(
 
 
 async def test_what_redis_forgot_is_told_again(
-    replicas: tuple[Replica, Replica], redis_server: RedisServer
+    replicas: tuple[Replica, Replica], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(link, "_AGAIN_AFTER", (2.0, 2.0))  # the server is back, with its old data, before that
     one, _ = replicas
     await one.redis.open()
     await one.invalidations.tell(ADA, ("data",))
