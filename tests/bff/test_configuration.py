@@ -57,7 +57,7 @@ def complaint(ask):
         (
             {"server": {"prot": 1}},
             "server.prot: unknown key; did you mean port? "
-            "expected one of host, port, workers, max_body_bytes, trusted_proxies",
+            "expected one of host, port, workers, max_body_bytes, max_connections, trusted_proxies",
         ),
         (
             {"upstreams": {"gatway": {}}},
@@ -210,7 +210,7 @@ class TestPrecedence:
 
 @pytest.mark.parametrize(("name", "path"), WELL_KNOWN.items())
 def test_every_well_known_name(name, path, monkeypatch):
-    text = "postgresql://h/db" if name == "DATABASE_URL" else "value"
+    text = {"DATABASE_URL": "postgresql://h/db", "REDIS_URL": "redis://h"}.get(name, "value")
     monkeypatch.setenv(name, text)
     value = load()
     for part in path:

@@ -46,7 +46,7 @@ class TestSentinels:
             redis = await opened(servers.url)
             servers.sentinels[0].stop()
             servers.master.ask("REPLICAOF", "127.0.0.1", servers.replica.port)
-            assert await outcome(redis, SET) == "connection"
+            assert await outcome(redis, SET) == "refused"
             assert not redis.is_up
 
     async def test_want_passwords_of_their_own(self, opened: Open) -> None:
