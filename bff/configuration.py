@@ -65,6 +65,9 @@ def validate(values: dict[str, Any], file: Path | None = None) -> Settings:
         if name not in _PLAN_NAMES:
             where, key = _source(("keep", name), file)
             raise ConfigurationError(f"{where}: {key}: {_unknown(name, _PLAN_NAMES)}")
+    if "redis" in settings.ops.ready_needs and settings.cache.redis_url is None:
+        where, key = _source(("ops", "ready_needs"), file)
+        raise ConfigurationError(f"{where}: {key}: redis is needed, but cache.redis_url is not set")
     return settings
 
 

@@ -1,4 +1,4 @@
-"""Running the gateway: its two ports, its worker processes, and how they drain."""
+"""Running the gateway: its two ports, and what serves them."""
 
 import asyncio
 import gc
@@ -8,24 +8,23 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from types import FrameType
 from typing import Any
 
-import structlog
 import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.supervisors import Multiprocess
 
 from bff import log
 from bff.app import Gateway
-from bff.edge.protocol import BoundedProtocol
+from bff.descriptors import room_for
+from bff.drain import Drain
+from bff.edge.connections import Connections
+from bff.edge.protocol import BoundedProtocol, Served
 from bff.edge.proxies import BehindProxies
 from bff.settings import Settings
+from bff.workers import Workers
 
-_NOTICE_SECONDS = 1  # between not being ready and not listening, for balancers to see
-_DRAIN_SECONDS = 7
-_OPS_DRAIN_SECONDS = 1
-_KEEP_ALIVE_SECONDS = 75  # longer than the 60 s after which the usual balancers close an idle connection
+_PATIENCE_SECONDS = 8  # for what is left after everything was told to end and cut
+_OPS_PATIENCE_SECONDS = 1
+_OPS_CONNECTIONS = 100
 _BACKLOG = 2048
 
 
@@ -53,24 +52,28 @@ def serve(settings: Settings, announce: Announce = print_urls) -> None:
     if settings.server.workers == 1:
         _Announcing(config, ready).run([public])
     else:
-        _Workers(config, [public], ready).run()
+        Workers(config, [public], ready).run()
 
 
-def _worker(settings: Settings, ops: socket.socket) -> ASGIApp:
+def _worker(settings: Settings, ops: socket.socket) -> Served:
     log.configure(settings.log.level)
-    edge = Gateway(settings, beside=partial(_run_ops, ops)).public
+    gateway = Gateway(settings, beside=lambda gateway: _run_ops(ops, gateway, connections))
+    connections = Connections(room_for(settings.server.max_connections), gateway.metrics)
+    gateway.metrics.connections.set_function(lambda: len(connections))
     proxies = settings.server.trusted_proxies
-    return BehindProxies(edge, proxies) if proxies else edge
+    edge = BehindProxies(gateway.public, proxies) if proxies else gateway.public
+    return Served(edge, connections, edge.at_once)
 
 
 @asynccontextmanager
-async def _run_ops(ops: socket.socket, gateway: Gateway) -> AsyncIterator[None]:
-    """Serve the operations' port beside the public one, and tell it as soon as the process begins to drain."""
+async def _run_ops(ops: socket.socket, gateway: Gateway, public: Connections) -> AsyncIterator[None]:
+    """Serve the operations' port beside the public one, which is drained when the process is told to end."""
     _settle_memory()
-    server = _Quiet(_config(gateway.ops, lifespan="off", timeout_graceful_shutdown=_OPS_DRAIN_SECONDS))
+    served = Served(gateway.ops, Connections(_OPS_CONNECTIONS, gateway.metrics))
+    server = _Quiet(_config(served, patience=_OPS_PATIENCE_SECONDS, lifespan="off"))
     running = asyncio.create_task(server.serve([ops]))
     try:
-        with _noticing_signals(gateway):
+        with Drain(gateway.health, public).on_signals():
             yield
     finally:
         server.should_exit = True
@@ -85,28 +88,6 @@ def _settle_memory() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-@contextmanager
-def _noticing_signals(gateway: Gateway) -> Iterator[None]:
-    """Turn not ready before the server's own handlers begin the shutdown; a second signal does not wait."""
-    loop = asyncio.get_running_loop()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def drain(number: int, frame: FrameType | None) -> None:
-        handler = handlers[signal.Signals(number)]
-        assert callable(handler)
-        wait = _NOTICE_SECONDS if number == signal.SIGTERM and not gateway.health.draining else 0
-        gateway.health.draining = True
-        loop.call_soon_threadsafe(loop.call_later, wait, handler, number, frame)
-
-    for number in handlers:
-        signal.signal(number, drain)
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
 class _Announcing(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -117,23 +98,6 @@ class _Announcing(uvicorn.Server):
         self._ready()
 
 
-class _Workers(Multiprocess):
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
-        super().__init__(config, sockets)
-        self._ready = ready
-
-    def init_processes(self) -> None:
-        super().init_processes()
-        if all(process.wait_until_ready(timeout=30) for process in self.processes):
-            self._ready()
-
-    def terminate_all(self) -> None:
-        # Connections that came while this process still listened would wait for nobody.
-        for bound in self.sockets:
-            bound.close()
-        super().terminate_all()
-
-
 class _Quiet(uvicorn.Server):
     """A server beside another one, which has the signals."""
 
@@ -142,7 +106,7 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-def _config(app: Any, *, timeout_graceful_shutdown: int = _DRAIN_SECONDS, **options: Any) -> uvicorn.Config:
+def _config(app: Any, *, patience: int = _PATIENCE_SECONDS, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
@@ -153,8 +117,7 @@ def _config(app: Any, *, timeout_graceful_shutdown: int = _DRAIN_SECONDS, **opti
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=timeout_graceful_shutdown,
+        timeout_graceful_shutdown=patience,
         **options,
     )
 

@@ -80,7 +80,7 @@ class Server(Section):
     port: Port = 8080
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
-    max_connections: Annotated[int, Field(ge=16)] = 20_000
+    max_connections: Annotated[int, Field(ge=16)] = 16_000
     trusted_proxies: list[str] = []
 
     _lists = field_validator("trusted_proxies", mode="before")(_split)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from starlette.types import Receive
 
+from bff.edge.errors import RETRY_AFTER_SECONDS
 from bff.plans.operation import Refused
 
 BODY_SECONDS: Final = 30.0  # contract.md, "Shapes left open"
@@ -27,7 +28,7 @@ class ClientLeft(Exception):
 
 
 async def read_json(headers: Mapping[bytes, bytes], receive: Receive, max_bytes: int) -> Any:
-    """Return the body's JSON value. Raises Refused (400, 408, 413) and ClientLeft."""
+    """Return the body's JSON value. Raises Refused (400, 408, 413; 503 when the server ends) and ClientLeft."""
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > max_bytes * _HEARD_OUT:
         raise _too_large(max_bytes)
@@ -37,6 +38,8 @@ async def read_json(headers: Mapping[bytes, bytes], receive: Receive, max_bytes:
     except TimeoutError as error:
         # What may still come of this body must not be taken for the next request.
         raise Refused(408, "Request timeout", headers=((b"connection", b"close"),)) from error
+    except asyncio.CancelledError as error:  # by nobody but a server that ends; nothing has been done yet
+        raise Refused(503, "Service unavailable", retry_after=RETRY_AFTER_SECONDS) from error
     return _decode(body)
 
 

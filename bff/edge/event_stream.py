@@ -10,6 +10,7 @@ from starlette.types import Receive, Send
 
 from bff.edge.exchange import Answer
 from bff.edge.headers import NO_STORE, Headers
+from bff.edge.interrupted import PERHAPS_DONE
 from bff.plans.action import Tell
 
 _END_SECONDS: Final = 5.0
@@ -50,8 +51,8 @@ async def while_connected(
 ) -> Answer | None:
     """Do ``work``, sending what it tells as events after ``headers``; return its answer if it is still to be sent.
 
-    An answer before the first event goes out as any other does, with its own status. When the caller leaves,
-    the work is cancelled.
+    An answer before the first event goes out as any other does, with its own status. When the caller leaves, the
+    work is cancelled; when the server ends and cancels this, the last event says so.
     """
     events = EventStream(send, headers)
     working = asyncio.ensure_future(work(events.token))
@@ -61,6 +62,10 @@ async def while_connected(
         if not working.done():
             return None
         answer = working.result()
+    except asyncio.CancelledError:
+        if not events.begun:
+            raise
+        answer = PERHAPS_DONE
     finally:
         await _cancelled(working, leaving)
     if not events.begun and answer.status >= 400:

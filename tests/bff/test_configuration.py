@@ -54,6 +54,7 @@ def complaint(ask):
             "timeout, deadline, retries, max_concurrency, breaker, url, api_key",
         ),
         ({"log": {"level": "loud"}}, "log.level: expected text to match pattern '^(debug|info|warning|error)$'"),
+        ({"ops": {"ready_needs": ["redis"]}}, "ops.ready_needs: redis is needed, but cache.redis_url is not set"),
         (
             {"server": {"prot": 1}},
             "server.prot: unknown key; did you mean port? "

@@ -1,14 +1,20 @@
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from demo import store
 from demo.platform import Platform, Ports
+from tests.forks import Forks
+from tests.stores import platform_store
 
 NO_STORE = "postgresql://user:of-the-store@127.0.0.1:1/platform"
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    with Forks.open() as forks:
+        yield forks
 
 
 @pytest.fixture
@@ -21,7 +27,7 @@ async def platform() -> AsyncIterator[Platform]:
 def settings(platform: Platform, tmp_path: Path) -> dict[str, Any]:
     """Give the configuration of a gateway on the pretend platform and a store that is there."""
     path = tmp_path / "store.db"
-    store.create(path, datetime.now(UTC), platform.urls["gateway"])
+    platform_store(path, platform.urls["gateway"])
     return platform.settings(path)
 
 

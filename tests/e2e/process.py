@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.forks import Forks
+
 COMMAND = Path(sys.executable).with_name("bff")
 READY = re.compile(r"bff is ready: (http://\S+) \(operations: (http://\S+)\)\n")
 WITHIN = 20.0
@@ -77,6 +79,16 @@ async def run(*arguments: str, folder: Path, env: Mapping[str, str] | None = Non
     output, errors = await asyncio.wait_for(process.communicate(), WITHIN)
     assert process.returncode is not None
     return process.returncode, output.decode(), errors.decode()
+
+
+async def run_fork(
+    forks: Forks, *arguments: str, folder: Path, env: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Return what :func:`run` does, in a fraction of the time."""
+    output, errors = folder / "output", folder / "errors"
+    pid = forks.start(arguments, folder, output, errors, environment(env))
+    status = await asyncio.wait_for(asyncio.to_thread(forks.wait, pid), WITHIN)
+    return status, output.read_text(encoding="utf-8"), errors.read_text(encoding="utf-8")
 
 
 def environment(more: Mapping[str, str] | None) -> dict[str, str]:

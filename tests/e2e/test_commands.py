@@ -13,7 +13,8 @@ from bff.endpoints import PLANS
 from demo import gateway
 from demo.faults import Faults
 from demo.platform import Platform
-from tests.e2e.process import run
+from tests.e2e.process import run, run_fork
+from tests.forks import Forks
 
 ALL_WELL = {
     "user_store": "ok",
@@ -41,14 +42,14 @@ async def test_check_of_a_good_platform(settings: dict[str, Any], tmp_path: Path
 
 
 async def test_check_of_what_does_not_answer(
-    storeless: dict[str, Any], platform: Platform, tmp_path: Path
+    forks: Forks, storeless: dict[str, Any], platform: Platform, tmp_path: Path
 ) -> None:
     await platform.upstreams["metrics"].misbehave(Faults(status=500))
     await platform.upstreams["tempo-soul"].misbehave(Faults(refuse=True))
     for name in ("backend", "codex", "clerk"):
         del storeless["upstreams"][name]
     (tmp_path / "other.yaml").write_text(json.dumps(storeless), encoding="utf-8")
-    status, output, errors = await run("check", "--config", "other.yaml", folder=tmp_path)
+    status, output, errors = await run_fork(forks, "check", "--config", "other.yaml", folder=tmp_path)
 
     assert (status, errors) == (1, "")
     failed = dict.fromkeys(("user_store", "metrics", "service Tempo Soul"), "failed")
@@ -70,12 +71,12 @@ async def test_check_of_what_does_not_answer(
     ids=str,
 )
 async def test_check_says_what_is_wrong(
-    settings: dict[str, Any], wrong: dict[str, dict[str, str]], said: dict[str, str], tmp_path: Path
+    forks: Forks, settings: dict[str, Any], wrong: dict[str, dict[str, str]], said: dict[str, str], tmp_path: Path
 ) -> None:
     for name, keys in wrong.items():
         settings["upstreams"][name].update(keys)
     (tmp_path / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
-    status, output, errors = await run("check", folder=tmp_path)
+    status, output, errors = await run_fork(forks, "check", folder=tmp_path)
 
     assert (status, errors) == (1, "")
     assert _results(output) == ALL_WELL | dict.fromkeys(said, "failed")
@@ -95,11 +96,11 @@ async def test_check_of_redis(settings: dict[str, Any], redis_url: str, is_there
 
 
 async def test_check_says_that_chat_is_off(
-    settings: dict[str, Any], platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    forks: Forks, settings: dict[str, Any], platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(platform.upstreams["gateway"]._routes, "/v1/chat/completions", gateway.NOT_FOUND)
     (tmp_path / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
-    status, output, errors = await run("check", folder=tmp_path)
+    status, output, errors = await run_fork(forks, "check", folder=tmp_path)
 
     assert (status, errors) == (1, "")
     assert _results(output) == ALL_WELL | {"chat": "failed"}
@@ -145,10 +146,10 @@ async def test_version(tmp_path: Path) -> None:
     ],
 )
 async def test_configuration_error_is_one_line(
-    configuration: str, env: dict[str, str], said: str, tmp_path: Path
+    forks: Forks, configuration: str, env: dict[str, str], said: str, tmp_path: Path
 ) -> None:
     (tmp_path / "config.yaml").write_text(configuration, encoding="utf-8")
-    status, output, errors = await run("serve", folder=tmp_path, env=env)
+    status, output, errors = await run_fork(forks, "serve", folder=tmp_path, env=env)
 
     assert (status, output) == (2, "")
     assert errors.startswith("bff: ")
@@ -162,11 +163,11 @@ async def test_missing_file_is_named(tmp_path: Path) -> None:
     assert (status, errors) == (2, "bff: missing.yaml: cannot be read: No such file or directory\n")
 
 
-async def test_port_that_is_taken_is_named(tmp_path: Path) -> None:
+async def test_port_that_is_taken_is_named(forks: Forks, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         (tmp_path / "config.yaml").write_text(f"server: {{port: {port}}}", encoding="utf-8")
-        status, output, errors = await run("serve", folder=tmp_path)
+        status, output, errors = await run_fork(forks, "serve", folder=tmp_path)
 
     assert (status, output, errors) == (2, "", f"bff: 127.0.0.1:{port}: Address already in use\n")
 

@@ -8,7 +8,8 @@ import pytest
 
 from bff.endpoints import PLANS
 from demo.people import ADA, ADMIN
-from tests.e2e.process import run, serving
+from tests.e2e.process import run_fork, serving
+from tests.forks import Forks
 
 SECRETS = {
     "NEXTAUTH_SECRET": "the-secret-of-nextauth",
@@ -55,9 +56,9 @@ async def test_no_secret_in_output_or_logs(either: dict[str, Any], level: str, t
     assert not [each for each in NEVER if each in said]
 
 
-async def test_no_secret_in_what_check_says(storeless: dict[str, Any], tmp_path: Path) -> None:
+async def test_no_secret_in_what_check_says(forks: Forks, storeless: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(str(storeless), encoding="utf-8")
-    status, output, errors = await run("check", folder=tmp_path, env=SECRETS)
+    status, output, errors = await run_fork(forks, "check", folder=tmp_path, env=SECRETS)
 
     assert status == 1
     assert not [each for each in NEVER if each in output + errors]
@@ -74,9 +75,9 @@ async def test_no_secret_in_what_check_says(storeless: dict[str, Any], tmp_path:
         "cache: {redis_url: {of-the-store: 1}}",
     ],
 )
-async def test_no_secret_in_a_configuration_error(configuration: str, tmp_path: Path) -> None:
+async def test_no_secret_in_a_configuration_error(forks: Forks, configuration: str, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(configuration, encoding="utf-8")
-    status, output, errors = await run("serve", folder=tmp_path)
+    status, output, errors = await run_fork(forks, "serve", folder=tmp_path)
 
     assert status == 2
     assert output == ""

@@ -111,8 +111,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(open_gateway, h
     wire.abort()
     await nothing_is_left(front)
     await until(lambda: asyncio.all_tasks() <= tasks)
-    assert connection._head_timer is None
-    assert connection.timeout_keep_alive_task is None
+    assert front.is_free_of(connection)
     other = await front.connect()
     assert (await other.ask(post(AGENT, TOKEN, NEW_SESSION))).status == 200
 

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from bff.edge import protocol
 from tests.edge_sockets.echo import Echo, connection_of
 from tests.edge_sockets.wire import get, serving, until
 
@@ -13,8 +12,10 @@ REFUSED = b'{"error":"Request header fields too large"}'
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
+async def impatient():
+    """Give an application behind the protocol that has 0.1 s for a head."""
+    async with serving(Echo(), head_seconds=0.1) as front:
+        yield front
 
 
 async def refusal(wire):
@@ -137,23 +138,23 @@ async def test_the_bound_is_that_of_one_head(front):
 
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"\r\n", get("/echo")[:-2], b"GET /" + b"a" * 1000])
-async def test_an_unfinished_head_is_dropped(impatient, front, sent):
-    wire = await front.connect()
+async def test_an_unfinished_head_is_dropped(impatient, sent):
+    wire = await impatient.connect()
     wire.write(sent)
     assert await wire.rest() == b""
 
 
 @pytest.mark.parametrize("sent", [b"G", get("/echo")[:-1]])
 @pytest.mark.parametrize("path", ["/short", "/echo"])
-async def test_so_is_a_later_one(impatient, front, path, sent):
-    wire = await front.connect()
+async def test_so_is_a_later_one(impatient, path, sent):
+    wire = await impatient.connect()
     await wire.ask(get(path))
     wire.write(sent)
     assert await wire.rest() == b""
 
 
-async def test_a_head_that_dribbles_in_is_dropped(impatient, front):
-    wire = await front.connect()
+async def test_a_head_that_dribbles_in_is_dropped(impatient):
+    wire = await impatient.connect()
     wire.write(get("/echo")[:-2])
 
     async def dribble():
@@ -166,16 +167,16 @@ async def test_a_head_that_dribbles_in_is_dropped(impatient, front):
     dribbling.cancel()
 
 
-async def test_a_response_may_take_longer(impatient, front):
-    wire = await front.connect()
+async def test_a_response_may_take_longer(impatient):
+    wire = await impatient.connect()
     wire.write(get("/wait"))
     await asyncio.sleep(0.25)
-    front._app.go.set()
+    impatient._app.go.set()
     assert (await wire.read()).body == b"/wait 0"
 
 
-async def test_an_idle_connection_is_kept_for_longer(impatient, front):
-    wire = await front.connect()
+async def test_an_idle_connection_is_kept_for_longer(impatient):
+    wire = await impatient.connect()
     for path in (b"/short", b"/echo 0", b"/short"):
         assert (await wire.ask(get(path.split()[0].decode()))).body == path
         await asyncio.sleep(0.15)
@@ -184,7 +185,7 @@ async def test_an_idle_connection_is_kept_for_longer(impatient, front):
 @pytest.mark.parametrize("path", ["/short", "/early"])
 @pytest.mark.parametrize("after", [b"\r\n", b"body"], ids=["empty line", "part of the body"])
 async def test_what_is_no_head_does_not_keep_a_connection_for_good(path, after):
-    async with serving(Echo(), keep_alive=0.1) as front:
+    async with serving(Echo(), idle_seconds=0.1) as front:
         wire = await front.connect()
         length = ["Content-Length: 10"] if after == b"body" else []
         assert (await wire.ask(get(path, None, *length))).status == 200

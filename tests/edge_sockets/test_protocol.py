@@ -77,8 +77,7 @@ async def test_a_client_that_went_away_leaves_nothing(front, sent):
     connection = await connection_of(front)
     wire.abort()
     await until(lambda: not front.connections)
-    assert connection._head_timer is None
-    assert connection.timeout_keep_alive_task is None
+    assert front.is_free_of(connection)
 
 
 async def test_a_slow_reader_is_not_written_to_without_end(front):
@@ -118,5 +117,6 @@ async def test_a_thousand_requests_leave_one_timer(open_gateway):
         and not each.cancelled()
         and getattr(each._callback, "__self__", None) is connection
     ]
-    assert armed in ([], [connection.timeout_keep_alive_task])
-    assert connection._head_timer is None
+    assert armed == []
+    assert connection in front.admitted.idle
+    assert connection not in front.admitted.heads

@@ -13,7 +13,10 @@ from uvicorn.server import ServerState
 
 from bff.app import Gateway
 from bff.configuration import validate
-from bff.edge.protocol import BoundedProtocol
+from bff.edge.connections import Connections
+from bff.edge.protocol import BoundedProtocol, Served
+from bff.edge.short_way import Request
+from bff.metrics import Metrics
 
 WITHIN = 8.0
 SERVER_LINE = (b"server-line", b"of every response")
@@ -69,23 +72,24 @@ class Wire:
 class Front:
     """An application behind the protocol; ``usual`` counts the requests it was called for."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, limit: int, seconds: Mapping[str, float]) -> None:
         self._app = app
         self.usual = 0
+        self.metrics = Metrics()
+        self.admitted = Connections(limit, self.metrics, **seconds)
         self.state = ServerState()
         self.state.default_headers = [SERVER_LINE]
         self._server: asyncio.Server | None = None
         self._wires: list[Wire] = []
-        if hasattr(app, "at_once"):
-            self.at_once = app.at_once
+        self.at_once = getattr(app, "at_once", lambda _: None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.usual += 1
         await self._app(scope, receive, send)
 
-    async def open(self, keep_alive: int) -> None:
+    async def open(self) -> None:
         config = uvicorn.Config(
-            self,
+            Served(self, self.admitted, self._ask_at_once),
             http=BoundedProtocol,
             ws="none",
             lifespan="off",
@@ -93,12 +97,15 @@ class Front:
             log_config=None,
             access_log=False,
             proxy_headers=False,
-            timeout_keep_alive=keep_alive,
         )
         config.load()
         self._server = await asyncio.get_running_loop().create_server(
             lambda: BoundedProtocol(config, self.state, {}), "127.0.0.1", 0
         )
+
+    def _ask_at_once(self, request: Request) -> bytes | None:
+        response: bytes | None = self.at_once(request)
+        return response
 
     async def connect(self) -> Wire:
         assert self._server is not None
@@ -109,6 +116,17 @@ class Front:
     @property
     def connections(self) -> list[BoundedProtocol]:
         return list(cast("set[BoundedProtocol]", self.state.connections))
+
+    def is_free_of(self, connection: BoundedProtocol) -> bool:
+        """Return whether nothing waits for a connection any more."""
+        admitted = self.admitted
+        return not len(admitted) and not any(
+            connection in waiting for waiting in (admitted.idle, admitted.heads, admitted.writes)
+        )
+
+    def dropped(self, reason: str) -> float:
+        """Return how many connections have been ended early for this reason."""
+        return self.metrics.dropped_connections.labels(reason)._value.get()
 
     async def close(self) -> None:
         assert self._server is not None
@@ -136,9 +154,10 @@ async def open_front(base: Mapping[str, Any]) -> AsyncIterator[OpenFront]:
 
 
 @asynccontextmanager
-async def serving(app: Any, *, keep_alive: int = 75) -> AsyncIterator[Front]:
-    front = Front(app)
-    await front.open(keep_alive)
+async def serving(app: Any, *, limit: int = 1000, **seconds: float) -> AsyncIterator[Front]:
+    """Serve ``app`` to at most ``limit`` connections, which have so many ``seconds``, by name, for each thing."""
+    front = Front(app, limit, seconds)
+    await front.open()
     try:
         yield front
     finally:

@@ -10,6 +10,9 @@ from bff.edge import record as record_module
 from bff.edge.edge import Edge
 from bff.edge.errors import error_answer, unavailable
 from bff.edge.exchange import Answer
+from bff.edge.shedding import Shedding
+from bff.metrics import Metrics
+from bff.overload import AdaptiveLimit
 from tests.bff.edge.asgi import request
 from upstreams import trace
 
@@ -53,7 +56,8 @@ class App:
 
 
 def edge(app=None, *, direct=None, origins=()):
-    return Edge(app or App(), direct or {}, {}, READER, origins)
+    shedding = Shedding(AdaptiveLimit(), {}, (), Metrics())
+    return Edge(app or App(), direct or {}, {}, READER, origins, shedding=shedding, beyond=shedding)
 
 
 async def test_every_response_has_the_common_headers(log):
