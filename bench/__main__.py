@@ -21,9 +21,10 @@ def main() -> None:
         scenarios.compare_answers(around)
         throughput = scenarios.throughput(around, pace)
         crowd = scenarios.crowd(around, pace)
+        overload = scenarios.overload(around, pace)
         sizes = scenarios.sizes(around, pace)
     seconds = f"medians of {pace.rounds} rounds of {pace.seconds:g} s"
-    sys.stdout.write(f"{machine}\n- {seconds}\n\n{report(throughput, crowd, sizes)}\n")
+    sys.stdout.write(f"{machine}\n- {seconds}\n\n{report(throughput, crowd, overload, sizes)}\n")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.scenarios import CONCURRENCY, CROWD, Burst, Load
+from bench.scenarios import CONCURRENCY, CROWD, OVERLOAD, Burst, Load, Overload
 from bench.servers import BFF, FASTAPI, FASTIFY
 
 Throughput = Mapping[str, Mapping[str, Load]]
 
 
-def report(throughput: Throughput, crowd: Mapping[str, Burst], sizes: Mapping[str, Load]) -> str:
+def report(
+    throughput: Throughput,
+    crowd: Mapping[str, Burst],
+    overload: Mapping[str, Overload],
+    sizes: Mapping[str, Load],
+) -> str:
     return "\n\n".join(
         [
             f"### `analytics`, {CONCURRENCY} connections",
@@ -17,6 +22,8 @@ def report(throughput: Throughput, crowd: Mapping[str, Burst], sizes: Mapping[st
             _ratios(throughput),
             f"### {CROWD:,} equal requests at once, none kept",
             _crowd(crowd),
+            f"### {OVERLOAD} times as many requests as there is room for, `analytics`, none kept",
+            _overload(overload),
             "### This gateway: a small user and a large one, uncached, 20 requests/s",
             _sizes(sizes),
         ]
@@ -81,6 +88,29 @@ def _crowd(found: Mapping[str, Burst]) -> str:
                 f"{burst.complete:,.0f}",
             ]
             for server, burst in found.items()
+        ],
+    )
+
+
+def _overload(found: Mapping[str, Overload]) -> str:
+    heads = ["server", "most/s", "asked/s", "good/s", "of the most", "refused/s", "late or lost/s"]
+    heads += ["good p50 ms", "refusal p50 ms", "refusal p90 ms"]
+    return _table(
+        heads,
+        [
+            [
+                server,
+                f"{load.peak:,.0f}",
+                f"{load.asked:,.0f}",
+                f"{load.good:,.0f}",
+                f"{load.good / load.peak:.0%}",
+                f"{load.refused:,.0f}",
+                f"{load.lost:,.0f}",
+                f"{load.good_ms:.0f}",
+                f"{load.refused_p50_ms:.1f}",
+                f"{load.refused_p90_ms:.1f}",
+            ]
+            for server, load in found.items()
         ],
     )
 

@@ -12,14 +12,17 @@ from typing import TypeVar
 
 from bench.load import Window
 from bench.machine import resident_mebibytes
-from bench.servers import BFF, BFF_LOGGING, NAMES, Server, running
-from bench.store import LARGE_USER
+from bench.open_loop import Offered
+from bench.servers import BFF, BFF_LOGGING, BFF_NOT_KEEPING, BFF_NOT_REFUSING, NAMES, Server, running
+from bench.store import LARGE_USER, USERS
 from bench.upstream import STATEMENTS
-from bench.world import HEALTH, SESSIONS, Surroundings, load, request
+from bench.world import HEALTH, SESSIONS, Surroundings, load, offer, request
 
 CONCURRENCY = 32
 CROWD = 1_000
 UNHURRIED = 0.05  # seconds
+OVERLOAD = 3  # times what there is
+CALLERS = 2_000  # connections: without a limit, so many wait
 BYSTANDER = 63  # the user whose requests warm a server up before the crowd comes
 
 T = TypeVar("T")
@@ -55,6 +58,20 @@ class Burst:
     statements: float
     milliseconds: float
     complete: float
+
+
+@dataclass(frozen=True)
+class Overload:
+    """A second of an overload: what was asked, well answered, refused, and lost (answered late or not at all)."""
+
+    peak: float
+    asked: float
+    good: float
+    refused: float
+    lost: float
+    good_ms: float
+    refused_p50_ms: float
+    refused_p90_ms: float
 
 
 def progress(text: str) -> None:
@@ -200,7 +217,48 @@ def sizes(around: Surroundings, pace: Pace) -> dict[str, Load]:
     return {name: _median(loads) for name, loads in found.items()}
 
 
-R = TypeVar("R", Load, Burst)
+R = TypeVar("R", Load, Burst, Overload)
+
+
+def overload(around: Surroundings, pace: Pace) -> dict[str, Overload]:
+    """Return what this gateway still does when three times what it can is asked, also when it refuses nothing.
+
+    Nothing is kept, and of those that ask at once hardly two ask the same.
+    """
+    questions = [
+        request(user, f"/api/dashboard/analytics?range={days}", cached=True)
+        for days, user in itertools.product((30, 90, 180, 365), range(USERS))
+    ]
+
+    def ask(name: str) -> Overload:
+        with running(name, around.direct) as server:
+            offer(server, questions, 0, pace.warm_up, connections=CONCURRENCY)
+            peak = offer(server, questions, 0, pace.seconds, connections=CONCURRENCY)
+            asked = OVERLOAD * peak.goodput
+            found = offer(server, questions, asked, pace.seconds, connections=CALLERS, warm_up=pace.warm_up)
+            return _overload(peak.goodput, asked, found)
+
+    found = in_turn(pace, "overload", (BFF_NOT_KEEPING, BFF_NOT_REFUSING), ask, str)
+    return {name: _median(overloads) for name, overloads in found.items()}
+
+
+def _overload(peak: float, asked: float, found: Offered) -> Overload:
+    refused = len(found.refused) / found.seconds
+    return Overload(
+        peak=peak,
+        asked=asked,
+        good=found.goodput,
+        refused=refused,
+        lost=asked - found.goodput - refused,
+        good_ms=_milliseconds(found.good, 0.5),
+        refused_p50_ms=_milliseconds(found.refused, 0.5),
+        refused_p90_ms=_milliseconds(found.refused, 0.9),
+    )
+
+
+def _milliseconds(seconds: Sequence[float], share: float) -> float:
+    """Return what this share of them is below, 0 of none."""
+    return sorted(seconds)[int(len(seconds) * share)] * 1000 if seconds else 0.0
 
 
 def in_turn(

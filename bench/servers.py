@@ -22,9 +22,20 @@ from demo.people import SHARED_GATEWAY_TOKEN
 READY_WITHIN = 20.0
 BFF = "this gateway"
 BFF_LOGGING = "this gateway, a log line each"
+BFF_NOT_KEEPING = "this gateway, keeping nothing"
+BFF_NOT_REFUSING = "this gateway, keeping nothing, refusing nothing"
 FASTIFY = "Fastify"
 FASTAPI = "FastAPI"
 NAMES = (BFF, FASTIFY, FASTAPI)
+
+_NOT_REFUSING = """
+from bff import overload
+from bff.edge import shedding
+overload.FLOOR = overload.CEILING = 1_000_000
+shedding.QUEUE_SECONDS = 1_000_000
+from bff.cli import app
+app()
+"""
 
 
 @dataclass(frozen=True)
@@ -89,12 +100,13 @@ def _answers(port: int) -> bool:
     return True
 
 
-def _bff(level: str) -> Callable[[World, int, Path], _Program]:
+def _bff(level: str, *, keeps: bool = True, refuses: bool = True) -> Callable[[World, int, Path], _Program]:
     def program(world: World, port: int, folder: Path) -> _Program:
         config: dict[str, Any] = {
             "server": {"port": port, "workers": 1},
             "ops": {"port": 0},
             "log": {"level": level},
+            "keep": {} if keeps else {"dashboard.analytics": {"fresh": 0, "stale": 0, "on_error": 0}},
             "upstreams": {
                 "user_store": {"url": world.database},
                 "gateway": {
@@ -106,8 +118,8 @@ def _bff(level: str) -> Callable[[World, int, Path], _Program]:
         }
         file = folder / "config.yaml"
         file.write_text(json.dumps(config))  # JSON is YAML
-        bff = Path(sys.executable).with_name("bff")
-        return _Program([bff, "serve", "--config", file], folder, {})
+        bff = [Path(sys.executable).with_name("bff")] if refuses else [sys.executable, "-c", _NOT_REFUSING]
+        return _Program([*bff, "serve", "--config", file], folder, {})
 
     return program
 
@@ -130,6 +142,8 @@ def _peer_environment(world: World) -> dict[str, str]:
 _PROGRAMS: dict[str, Callable[[World, int, Path], _Program]] = {
     BFF: _bff("warning"),
     BFF_LOGGING: _bff("info"),
+    BFF_NOT_KEEPING: _bff("warning", keeps=False),
+    BFF_NOT_REFUSING: _bff("warning", keeps=False, refuses=False),
     FASTIFY: _fastify,
     FASTAPI: _fastapi,
 }

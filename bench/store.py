@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from demo.people import ADA
 from upstreams.user_store import tables
 
-USERS = 64
+USERS = 1_024
 AGENTS_EACH = 10
 LARGE_USER = USERS
 LARGE_AGENTS = 10_000

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from bench import store
+from bench import open_loop, store
 from bench.load import Job, Window
+from bench.open_loop import Offered
 from bench.servers import Server, World
 from bench.upstream import COUNTS, STATEMENTS
 from demo.upstream import SWITCH
@@ -76,8 +77,20 @@ def load(
     Raises RuntimeError for any answer but a 200.
     """
     job = Job(server.port, server.pid, list(requests), seconds, warm_up, every)
-    command = [sys.executable, "-m", "bench.load"]
-    done = subprocess.run(command, input=json.dumps(asdict(job)), capture_output=True, text=True, check=False)
+    return Window(**_done(server, "bench.load", asdict(job)))
+
+
+def offer(
+    server: Server, requests: Sequence[str], rate: float, seconds: float, *, connections: int, warm_up: float = 0.0
+) -> Offered:
+    """Let a process of its own ask at this rate, however the server answers, and return what became of it."""
+    job = open_loop.Job(server.port, server.pid, list(requests), rate, seconds, connections, warm_up)
+    return Offered(**_done(server, "bench.open_loop", asdict(job)))
+
+
+def _done(server: Server, module: str, job: Any) -> Any:
+    command = [sys.executable, "-m", module]
+    done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{server.name}: {done.stderr.splitlines()[-1]}")
-    return Window(**json.loads(done.stdout))
+    return json.loads(done.stdout)

@@ -126,7 +126,8 @@ class Gateway:
         origins = settings.auth.allowed_origins
         every = [*routes.routes(), *self.health.routes(detailed=False)]
         app = _application(every, _cors(origins), self._lifespan)
-        shedding = Shedding(self._limit, routes.kept, (*PLANS, *ACTIONS), self.metrics)
+        users = self.clients.user_store
+        shedding = Shedding(self._limit, lambda: users.delay, routes.kept, (*PLANS, *ACTIONS), self.metrics)
         beyond = _wrapped(shedding, _cors(origins))
         return Edge(app, routes.direct, routes.kept, reader, origins, shedding=shedding, beyond=beyond)
 

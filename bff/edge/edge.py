@@ -14,6 +14,7 @@ from bff.edge.exchange import SCOPE_KEY, Exchange
 from bff.edge.headers import HSTS, SECURITY, VARY
 from bff.edge.plan_endpoint import PlanEndpoint
 from bff.edge.record import record
+from bff.edge.shedding import SPARED, Shedding
 from bff.edge.short_way import Request, ShortWay
 from upstreams import trace
 
@@ -26,7 +27,8 @@ class Edge:
     """Gives each request its id, refuses what no operation should see, adds the common headers, logs one line.
 
     ``direct`` answer GET by their exact path: reached without the router, whose search costs more than a kept
-    answer does. ``kept`` are those of them that keep answers.
+    answer does. ``kept`` are those of them that keep answers. ``beyond`` is ``shedding`` with what ``app`` has
+    around its operations; it answers what finds no room.
     """
 
     def __init__(
@@ -36,21 +38,28 @@ class Edge:
         kept: Mapping[str, PlanEndpoint],
         reader: CredentialReader,
         allowed_origins: Collection[str],
+        *,
+        shedding: Shedding,
+        beyond: ASGIApp,
     ) -> None:
         self._app = app
         self._direct = direct
         self._reader = reader
         self._allowed_origins = frozenset(allowed_origins)
         self._vary = [VARY] if allowed_origins else []
-        self._short_way = ShortWay(kept, self._vary)
+        self._short_way = ShortWay(kept, self._vary, shedding)
+        self._shedding = shedding
+        self._beyond = beyond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         exchange = scope[SCOPE_KEY] = Exchange.of(scope["headers"])
-        refusal = self._refusal(exchange, scope["method"])
-        direct = self._direct_to(exchange, scope)
+        place = self._shedding.enter(scope["path"])
+        is_beyond = place is None and scope["path"] not in SPARED
+        refusal = self._beyond if is_beyond else self._refusal(exchange, scope["method"])
+        direct = None if is_beyond else self._direct_to(exchange, scope)
         common = [(b"x-request-id", exchange.request_id), *SECURITY]
         if scope["scheme"] == "https":
             common.append(HSTS)
@@ -71,7 +80,10 @@ class Edge:
             if not exchange.status:
                 await UNEXPECTED(scope, receive, send_with_headers)
         finally:
-            record(exchange, scope["method"])
+            if place is not None:
+                self._shedding.leave(place)
+            if exchange.cache is not None or not is_beyond:
+                record(exchange, scope["method"])
 
     def at_once(self, request: Request) -> bytes | None:
         """Return the whole response to a request that can be answered without waiting, else None."""

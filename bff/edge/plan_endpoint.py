@@ -9,14 +9,14 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope, Send
 
 from bff.auth.doors import Door
-from bff.cache.answers import Answered, Answers, State, degradation
+from bff.cache.answers import Answered, Answers, State, as_it_is, degradation
 from bff.cache.store import Entry
 from bff.clock import monotonic, utc_now
 from bff.edge.conditional import matches, wants_anew
 from bff.edge.errors import failed_answer, refused_answer, unavailable, unexpected
 from bff.edge.exchange import SCOPE_KEY, Answer, Exchange
 from bff.edge.headers import JSON, NO_STORE, Headers
-from bff.plans.operation import Ask, Caller, Refused
+from bff.plans.operation import Access, Ask, Caller, Refused
 from bff.plans.plan import NOT_KEPT, Plan
 from upstreams.failure import UpstreamFailure
 
@@ -24,7 +24,7 @@ _MAX_QUERY_BYTES = 2048
 
 
 class PlanEndpoint:
-    """One operation as an ASGI application."""
+    """One operation as an ASGI application. ``needs_store``: without the user store there is no answer."""
 
     def __init__(self, plan: Plan[Any], door: Door, answers: Answers) -> None:
         self._plan = plan
@@ -34,9 +34,10 @@ class PlanEndpoint:
         self._cache_control = (b"cache-control", _cache_control(plan))
         self._fallback_body = plan.fallback.model_dump_json().encode() if plan.fallback else None
         self._query = lru_cache(maxsize=256)(self._parse)
+        self.needs_store = _needs_store(plan)
 
     def recall(self, exchange: Exchange, query_string: bytes) -> Entry | None:
-        """Return a fresh copy of the answer if the caller is known and one is kept, else None."""
+        """Return the kept answer, fresh or not, if the caller is known and there is one, else None."""
         caller = self._door.known(exchange.headers)
         if caller is None:
             return None
@@ -45,8 +46,13 @@ class PlanEndpoint:
             return None
         exchange.operation = self._plan.name
         exchange.user = caller.log_id
-        exchange.cache = State.HIT.value
-        return self._answers.fresh(self._plan, caller, query)
+        return self._answers.kept(self._plan, caller, query)
+
+    def from_memory(self, exchange: Exchange, query_string: bytes) -> Answer | None:
+        """Return the answer to a known caller from a copy that may be served while none can be made, else None."""
+        entry = self.recall(exchange, query_string)
+        answered = None if entry is None else as_it_is(entry, bypass=wants_anew(exchange.headers))
+        return None if answered is None else self._success(exchange, answered, exchange.elapsed_ms())
 
     def _permits(self, caller: Caller, query: Any) -> bool:
         try:
@@ -147,6 +153,18 @@ class PlanEndpoint:
 
 
 _FROM_CACHE = frozenset({State.HIT, State.STALE, State.STALE_ON_ERROR})
+
+
+_WITH_SESSION = frozenset({Access.SESSION, Access.OWNER, Access.ADMIN})
+
+
+def _needs_store(plan: Plan[Any]) -> bool:
+    if plan.fallback is not None:
+        return False
+    asked = {source.upstream for source in plan.sources if source.required}
+    if plan.subject is not None:
+        asked.add(plan.subject.upstream)
+    return plan.access in _WITH_SESSION or "user_store" in asked
 
 
 def _permit_all(_caller: Caller, _query: Any) -> None:

@@ -71,6 +71,37 @@ class TestFailing:
                 assert time.monotonic() - started < 0.5
         await ask(store)
 
+    async def test_queue_for_a_connection_tells_how_long_its_first_has_waited(
+        self, postgres: Database, open_store: OpenStore
+    ) -> None:
+        store = open_store(postgres.url, pool_size=1, pool_wait=5)
+        assert store.delay == 0.0
+        slow = asyncio.create_task(store._database.pool.fetch("SELECT pg_sleep(0.3)", ()))
+        await asyncio.sleep(0)
+        assert store.delay == 0.0
+        since = time.monotonic()
+        quick = [asyncio.create_task(store.ping()) for _ in range(3)]
+        while store.delay < 0.1:
+            await asyncio.sleep(0.01)
+            assert store.delay <= time.monotonic() - since
+
+        await asyncio.gather(slow, *quick)
+
+        assert store.delay == 0.0
+
+    async def test_who_left_the_queue_is_not_its_first(self, postgres: Database, open_store: OpenStore) -> None:
+        store = open_store(postgres.url, pool_size=1, pool_wait=5)
+        slow = asyncio.create_task(store._database.pool.fetch("SELECT pg_sleep(0.2)", ()))
+        await asyncio.sleep(0)
+        gone = asyncio.create_task(store.ping())
+        await asyncio.sleep(0)
+
+        gone.cancel()
+        await asyncio.wait([gone])
+
+        assert store.delay == 0.0
+        await slow
+
     async def test_full_pool_of_a_hung_server_is_saturated(
         self, postgres: Database, postgres_server: PostgresServer, open_store: OpenStore
     ) -> None:

@@ -60,6 +60,11 @@ class UserStore:
         # As long as the one before may take.
         self._turns = Turns(pool_wait + statement_timeout)
 
+    @property
+    def delay(self) -> float:
+        """For how many seconds the statement that is next has been waiting for a connection, 0.0 without one."""
+        return self._database.pool.delay
+
     async def session(self, token: str, now: datetime) -> SessionOwner | None:
         """Return whose session ``token`` is, None when there is none that lasts beyond ``now``."""
         if not token.isprintable():

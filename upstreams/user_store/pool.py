@@ -1,6 +1,8 @@
 """The user store's connections: a bounded number, and never one again whose statement was cut short."""
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -25,7 +27,13 @@ class Pool(Generic[C]):
         self._timeout = timeout
         self._free = asyncio.Semaphore(size)
         self._idle: list[C] = []
+        self._waiting: deque[float] = deque()  # since when, the longest first
         self._closed = False
+
+    @property
+    def delay(self) -> float:
+        """For how many seconds the first in the queue for a connection has been waiting, 0.0 without a queue."""
+        return time.monotonic() - self._waiting[0] if self._waiting else 0.0
 
     async def fetch(self, sql: str, arguments: Sequence[Any]) -> Sequence[Row]:
         """Return the rows of a statement that is a transaction of its own. Raises UpstreamFailure."""
@@ -54,7 +62,7 @@ class Pool(Generic[C]):
         return rows
 
     async def _lend(self, use: Callable[[C], Awaitable[T]]) -> T:
-        await take(self._free, self._wait)
+        await self._turn()
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._use(use)
@@ -62,6 +70,14 @@ class Pool(Generic[C]):
             raise UpstreamFailure(UPSTREAM, self._driver.reason(error)) from error
         finally:
             self._free.release()
+
+    async def _turn(self) -> None:
+        since = time.monotonic()
+        self._waiting.append(since)
+        try:
+            await take(self._free, self._wait)
+        finally:
+            self._waiting.remove(since)
 
     async def _use(self, use: Callable[[C], Awaitable[T]]) -> T:
         connection = self._reuse() or await self._driver.connect()

@@ -1,6 +1,5 @@
 """What Redis holds is taken for the answer that was asked for only if it says so itself, in every respect."""
 
-import base64
 import os
 from dataclasses import dataclass, replace
 
@@ -132,7 +131,6 @@ class TestSecrets:
     def test_are_sealed(self, clock, redis_clock):
         data = encoded(clock, redis_clock, plan=SECRET, vault=Vault([KEY]))
         assert b"someText" not in data
-        assert b"someText" not in base64.b64decode(data, validate=False)
         opened = Wire(Vault([KEY])).decode(SECRET, keys_of(SECRET), GENERATION, data, redis_clock)
         assert opened == made(clock)
 

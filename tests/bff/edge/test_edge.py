@@ -56,7 +56,7 @@ class App:
 
 
 def edge(app=None, *, direct=None, origins=()):
-    shedding = Shedding(AdaptiveLimit(), {}, (), Metrics())
+    shedding = Shedding(AdaptiveLimit(), lambda: 0.0, {}, (), Metrics())
     return Edge(app or App(), direct or {}, {}, READER, origins, shedding=shedding, beyond=shedding)
 
 

@@ -12,10 +12,10 @@ from bff.edge import shedding as shedding_module
 from bff.edge.edge import Edge
 from bff.edge.exchange import Answer
 from bff.edge.plan_endpoint import PlanEndpoint
-from bff.edge.shedding import Shedding
+from bff.edge.shedding import QUEUE_SECONDS, Shedding
 from bff.metrics import Metrics
 from bff.overload import CEILING, AdaptiveLimit
-from bff.plans import Refused, required
+from bff.plans import Access, Refused, Subject, required
 from bff.plans.shared import Sources
 from tests.bff.asking import Note, caller, plan
 from tests.bff.edge.asgi import at_once, request
@@ -54,13 +54,15 @@ class App:
 class World:
     """A gateway that makes notes and keeps them, and what it has logged."""
 
-    def __init__(self, clock, monkeypatch):
+    def __init__(self, clock, monkeypatch, **fields):
         self._clock = clock
         self.made = 0
+        self.queue = 0.0  # for how long the first in the one for the store has been waiting
         self.limit, self.metrics, self.others = AdaptiveLimit(), Metrics(), App()
-        note = plan(store := required("store", self._make), merge=lambda _, got: Note(some_text=str(got[store])))
+        said = required("store", self._make)
+        note = plan(said, merge=lambda _, got: Note(some_text=str(got[said])), **fields)
         kept = {note.path: PlanEndpoint(note, Door(), Answers(Sources(None), Store(1_000_000), self.limit))}
-        shedding = Shedding(self.limit, kept, [note], self.metrics)
+        shedding = Shedding(self.limit, lambda: self.queue, kept, [note], self.metrics)
         reader = CredentialReader(["session"], [])
         self.edge = Edge(self.others, kept, kept, reader, (), shedding=shedding, beyond=shedding)
         self.logged = []
@@ -236,3 +238,46 @@ async def test_when_it_begins_and_when_it_is_over_is_told_once(world):
     assert world.logged[1:] == [("no longer overloaded", {"refused": 6})]
     at_once(world.edge, "/note", {})
     assert [event for event, _ in world.logged[2:]] == ["overloaded: refusing requests"]
+
+
+class TestQueueForTheStore:
+    """The user store has no place for more, and so many wait for one that the first does for long."""
+
+    NEEDING = (
+        pytest.param({}, id="for who is asking"),
+        pytest.param(
+            {"access": Access.CODEX, "subject": Subject(None, refusal=(404, ""))}, id="for what is asked"
+        ),
+    )
+
+    @pytest.mark.parametrize("fields", NEEDING)
+    async def test_who_needs_it_is_refused(self, clock, monkeypatch, fields):
+        world = World(clock, monkeypatch, **fields)
+        world.queue = QUEUE_SECONDS
+        for way in ("the short way", "the usual way"):
+            assert (await world.get(way, **ADA)).status == 503
+        assert (await request(world.edge, "/other", "POST")).status == 503
+        assert (world.made, world.others.asked, world.limit.in_flight) == (0, [], 0)
+
+    @WAYS
+    async def test_a_copy_is_served_all_the_same(self, world, way):
+        await world.copy_of_age(40)
+        world.queue = QUEUE_SECONDS
+        response = await world.get(way, **ADA)
+        assert (response.status, response.headers["bff-degraded"]) == (200, SATURATED)
+
+    async def test_who_does_not_need_it_does_not_notice(self, clock, monkeypatch):
+        world = World(clock, monkeypatch, access=Access.CODEX)
+        world.queue = 10 * QUEUE_SECONDS
+        assert at_once(world.edge, "/note", ADA) is None
+        assert (await request(world.edge, headers=ADA)).status == 200
+        assert (await request(world.edge, "/readyz")).status == 200
+
+    async def test_who_is_documented_to_do_without_does(self, clock, monkeypatch):
+        world = World(clock, monkeypatch, fallback=Note(some_text="nothing"))
+        world.queue = 10 * QUEUE_SECONDS
+        assert (await request(world.edge, headers=ADA)).status == 200
+
+    async def test_a_short_one_is_none(self, world):
+        world.queue = QUEUE_SECONDS * 0.99
+        assert (await request(world.edge, headers=ADA)).status == 200
