@@ -123,7 +123,11 @@ class RateLimits:
 
 async def _take_together(sharing: Sharing, limit: Limit, who: str) -> Verdict:
     key = limit_key(sharing.prefix, limit.name, who)
-    allowed, taken, age = await sharing.run(_TAKE, key, limit.requests, limit.seconds)
+    reply = await sharing.run(_TAKE, key, limit.requests, limit.seconds)
+    try:
+        allowed, taken, age = map(int, reply)
+    except (TypeError, ValueError):
+        raise RedisDown("refused") from None  # whoever that is, it is not our Redis
     remaining = max(0, limit.requests - taken)  # below nothing where a replica still has a higher limit
     return Verdict(limit, bool(allowed), remaining, limit.seconds - max(0, age) // _MICROSECONDS)
 

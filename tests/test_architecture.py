@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from pydantic.fields import FieldInfo
 
-from bff.cache.answers import degradation
+from bff.cache.entries import degradation
 from bff.endpoints import ACTIONS, PLANS
 from bff.plans import Access, Scope
 from contracts import Document

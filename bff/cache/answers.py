@@ -1,7 +1,6 @@
 """From a question to finished bytes: a kept copy if it is fresh, else one fan-out for all who wait."""
 
 import asyncio
-import hashlib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -9,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
+from bff.cache.entries import entry_of, timing_of
 from bff.cache.generations import Generation, Generations, Owner
 from bff.cache.invalidation import Invalidations
 from bff.cache.keys import answer_key
@@ -20,7 +20,7 @@ from bff.overload import AdaptiveLimit
 from bff.plans.fan_out import FanOut
 from bff.plans.operation import Ask, Caller, Query, Refused
 from bff.plans.plan import NOT_KEPT, Got, Plan
-from bff.plans.shared import DEGRADED_FRESH_SECONDS, Sources
+from bff.plans.shared import Sources
 from upstreams.failure import Reason, UpstreamFailure
 
 _log: Final = structlog.get_logger("bff.answers")
@@ -111,7 +111,11 @@ class Answers:
         every = (*plans, _NOT_KEPT)
         self.outdated(every, caller.owner)
         if self._shared is not None:
-            await self._shared.invalidations.tell(caller.owner, every)
+            try:
+                await self._shared.invalidations.tell(caller.owner, every)
+            finally:
+                # Until Redis had it, an old copy may have been taken from there.
+                self.outdated(every, caller.owner)
 
     def outdated(self, plans: Sequence[str], owner: Owner) -> None:
         """Have these plans' answers to the owner made anew here."""
@@ -180,31 +184,63 @@ class Answers:
 
     async def _make(self, wanted: _Wanted, expires: float, good: Good) -> _Made:
         found = await self._found(wanted, expires, good)
-        if found is not None and found.entry is not None:
+        if found is None or self._shared is None:
+            return _Made(await self._gathered(wanted, expires, anew=not good), kept=False)
+        if found.entry is not None:
             self._keep(wanted.key, found.entry)
             if found.good:
                 return _Made(found.entry, kept=True)
+        tier = self._shared.tier
+        if good and not found.leads:
+            return await self._whichever_is_first(tier, wanted, found, expires)
         try:
             entry = await self._gathered(wanted, expires, anew=not good)
         except BaseException:
-            self._share_result(wanted, found, None)
+            tier.release(found)
             raise
-        self._share_result(wanted, found, entry)
+        tier.put(wanted.plan, found, entry)
         return _Made(entry, kept=False)
 
     async def _found(self, wanted: _Wanted, expires: float, good: Good) -> Found | None:
         if self._shared is None or wanted.plan.keep == NOT_KEPT:
             return None
+        if self._shared.invalidations.owes(wanted.ask.caller.owner):
+            return None
         patience = (expires - asyncio.get_running_loop().time()) * _PATIENCE
         return await self._shared.tier.find(wanted.plan, wanted.ask, good, patience)
 
-    def _share_result(self, wanted: _Wanted, found: Found | None, entry: Entry | None) -> None:
-        if self._shared is None or found is None:
-            return
-        if entry is None:
-            self._shared.tier.release(found)
-        else:
-            self._shared.tier.put(wanted.plan, found, entry)
+    async def _whichever_is_first(self, tier: SecondTier, wanted: _Wanted, found: Found, expires: float) -> _Made:
+        """Return what comes first: the answer of the replica that leads, which is late, or this one's."""
+        own = asyncio.create_task(self._gathered(wanted, expires, anew=False))
+        patience = expires - asyncio.get_running_loop().time()
+        theirs = asyncio.create_task(tier.watch(wanted.plan, found, patience))
+        try:
+            await asyncio.wait({own, theirs}, return_when=asyncio.FIRST_COMPLETED)
+            kept = await self._better(tier, wanted, found, own, theirs)
+            if kept is not None:
+                self._keep(wanted.key, kept)
+                return _Made(kept, kept=True)
+            entry = await own
+        finally:
+            for task in (own, theirs):
+                task.cancel()
+            await asyncio.gather(own, theirs, return_exceptions=True)
+        if entry.degraded is None:  # else the replica that leads may do better
+            tier.put(wanted.plan, found, entry)
+        return _Made(entry, kept=False)
+
+    async def _better(
+        self,
+        tier: SecondTier,
+        wanted: _Wanted,
+        found: Found,
+        own: asyncio.Task[Entry],
+        theirs: asyncio.Task[Entry | None],
+    ) -> Entry | None:
+        """Return the leading replica's answer if it is there, or there is none of one's own; else None."""
+        if not own.done() or own.exception() is not None:
+            return await theirs
+        return None if own.result().degraded is None else await tier.watch(wanted.plan, found, 0)
 
     async def _gathered(self, wanted: _Wanted, expires: float, *, anew: bool) -> Entry:
         try:
@@ -230,13 +266,14 @@ class Answers:
             plan, ask, lambda source, ask: self._sources.fetch(source, ask, since=wanted.since, anew=anew)
         )
         got = await fan_out.gather(expires)
-        timing = _timing(fan_out, monotonic() - started)
-        return _entry(plan, _merged(plan, ask, got), got, asked_at=started, timing=timing)
+        timing = timing_of(fan_out, monotonic() - started)
+        return entry_of(plan, _merged(plan, ask, got), got, asked_at=started, timing=timing)
 
     async def close(self) -> None:
         await self._flights.close()
         if self._shared is not None:
             await self._shared.tier.close()
+            await self._shared.invalidations.close()
 
 
 def _merged(plan: Plan[Any], ask: Ask[Any], got: Got) -> bytes:
@@ -261,33 +298,3 @@ async def _landing(flight: asyncio.Task[_Made], plan: Plan[Any], expires: float)
 
 def _first(plan: Plan[Any]) -> str:
     return plan.sources[0].upstream if plan.sources else "user_store"
-
-
-def _entry(plan: Plan[Any], body: bytes, got: Got, *, asked_at: float, timing: str) -> Entry:
-    now = monotonic()
-    degraded = degradation(*got.failures) if got.failures else None
-    fresh = plan.keep.fresh if degraded is None else min(plan.keep.fresh, DEGRADED_FRESH_SECONDS)
-    stale = plan.keep.stale if degraded is None else 0.0
-    return Entry(
-        body=body,
-        etag=None if plan.secret else b'"%s"' % hashlib.blake2b(body, digest_size=16).hexdigest().encode(),
-        degraded=degraded,
-        timing=timing,
-        asked_at=asked_at,
-        fresh_until=now + fresh,
-        stale_until=now + fresh + stale,
-        error_until=now + plan.keep.on_error,
-    )
-
-
-def degradation(*failures: UpstreamFailure) -> str:
-    """Return the value of BFF-Degraded (an RFC 9651 list) for what failed, the same once."""
-    return ", ".join(dict.fromkeys(f"{each.upstream};reason={each.reason}" for each in failures))
-
-
-def _timing(fan_out: FanOut, total: float) -> str:
-    parts = [
-        f"{upstream};dur={took:.1f}" + (f';desc="{reason}"' if reason else "")
-        for upstream, took, reason in fan_out.timings
-    ]
-    return ", ".join([*parts, f"total;dur={total * 1000:.1f}"])

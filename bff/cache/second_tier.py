@@ -12,7 +12,7 @@ import structlog
 
 from bff.cache.keys import SharedKeys, shared_keys
 from bff.cache.store import Entry
-from bff.cache.wire import GENERATION_BYTES, TIME_DIGITS, RedisClock, Unreadable, Wire
+from bff.cache.wire import GENERATION_BYTES, SLACK_MS, TIME_DIGITS, RedisClock, Unreadable, Wire
 from bff.clock import monotonic
 from bff.metrics import Metrics
 from bff.plans.operation import Ask
@@ -39,6 +39,9 @@ _FIND: Final = Script(
         kept = redis.call('GET', KEYS[1])
         local said = {4 * TIME_DIGITS} + 1
         if kept and string.sub(kept, said, said + {GENERATION_BYTES - 1}) ~= generation then
+            kept = false
+        end
+        if kept and (tonumber(string.sub(kept, 1, {TIME_DIGITS})) or now) > now + {SLACK_MS} then
             kept = false
         end
     else
@@ -72,9 +75,12 @@ _PUT: Final = Script(
     if redis.call('HGET', KEYS[2], ARGV[3]) ~= generation then
         return
     end
-    local asked = redis.call('GETRANGE', KEYS[1], 0, {TIME_DIGITS - 1})
+    local time = redis.call('TIME')
+    local now = time[1] * 1000 + math.floor(time[2] / 1000)
+    local asked = tonumber(redis.call('GETRANGE', KEYS[1], 0, {TIME_DIGITS - 1})) or 0
     local kept = redis.call('GETRANGE', KEYS[1], said, said + {GENERATION_BYTES - 1})
-    if kept ~= generation or asked <= string.sub(ARGV[1], 1, {TIME_DIGITS}) then
+    local later = asked > tonumber(string.sub(ARGV[1], 1, {TIME_DIGITS})) and asked <= now + {SLACK_MS}
+    if kept ~= generation or not later then
         redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
     end
     redis.call('DEL', KEYS[3])
@@ -104,7 +110,8 @@ class Good(IntEnum):
 class Found:
     """What Redis has: ``entry`` is the kept copy, ``good`` whether it will do.
 
-    What is made instead belongs to ``generation``, and this process holds the lease to make it if ``leads``.
+    What is made instead belongs to ``generation``. It is for this process to make if ``leads``: it holds the
+    lease, or there is none because of a copy that only this process cannot read.
     """
 
     keys: SharedKeys
@@ -135,12 +142,12 @@ class SecondTier:
         await self._redis.run(_TRY, [f"{self._prefix}:{{try}}:t"], [])
 
     async def find(self, plan: Plan[Any], ask: Ask[Any], good: Good, patience: float) -> Found | None:
-        """Return what there is; None when Redis cannot say or must not know.
+        """Return what there is; None when Redis cannot say or must not know, or would not say what is outdated.
 
         While another replica makes the answer, wait for it for at most ``patience`` seconds; not at all for a
         copy that need not be ``good``.
         """
-        if not (self._redis.is_up and self._wire.may_carry(plan)):
+        if not (self._redis.is_up and self._redis.hears and self._wire.may_carry(plan)):
             return None
         keys = shared_keys(self._prefix, plan, ask.caller, ask.query)
         give_up = monotonic() + patience
@@ -150,7 +157,7 @@ class SecondTier:
             while good and not (found.good or found.leads) and (left := give_up - monotonic()) > 0:
                 pause = _POLL_SECONDS[min(polls, len(_POLL_SECONDS) - 1)]
                 polls += 1
-                await asyncio.sleep(min(left, pause * random.uniform(0.5, 1.5)))  # noqa: S311 - no secret
+                await asyncio.sleep(min(left, _pause(pause)))
                 found = await self._look(plan, keys, good)
         except RedisDown:
             self._lookups["failed"].inc()
@@ -158,18 +165,47 @@ class SecondTier:
         self._lookups[("waited" if polls else "hit") if found.good else "miss"].inc()
         return found
 
+    async def watch(self, plan: Plan[Any], found: Found, patience: float) -> Entry | None:
+        """Return a copy as soon as there is a good one; None when there is none within ``patience`` seconds."""
+        give_up = monotonic() + patience
+        try:
+            while True:
+                seen = await self._look(plan, found.keys, Good.STALE)
+                if seen.good:
+                    return seen.entry
+                left = give_up - monotonic()
+                if seen.leads or left <= 0:
+                    self.release(seen)  # if so, nobody else makes it any more
+                    return None
+                await asyncio.sleep(min(left, _pause(_POLL_SECONDS[-1])))
+        except RedisDown:
+            return None  # then there is only what this process makes itself
+
     async def _look(self, plan: Plan[Any], keys: SharedKeys, good: Good) -> Found:
         token = secrets.token_hex(GENERATION_BYTES // 2)
         lease_ms = int(plan.deadline * 1000) + _LEASE_MARGIN_MS
         sent = monotonic()
-        now, generation, kept, is_good, leads = await self._redis.run(
+        reply = await self._redis.run(
             _FIND,
             [keys.entry, keys.generations, keys.lease],
             [plan.name, token, self._generations_ms, good.value, token, lease_ms],
         )
-        clock = RedisClock(now, sent, monotonic())
+        try:
+            now, generation, kept, is_good, leads = reply
+            clock = RedisClock(int(now), sent, monotonic())
+        except (TypeError, ValueError):
+            raise RedisDown("refused") from None  # whoever that is, it is not our Redis
         entry = self._read(plan, keys, generation, kept, clock) if kept else None
-        return Found(keys, generation, clock, token, entry, bool(is_good) and entry is not None, bool(leads))
+        is_readable = entry is not None
+        return Found(
+            keys,
+            generation,
+            clock,
+            token,
+            entry,
+            good=bool(is_good) and is_readable,
+            leads=bool(leads) or (bool(is_good) and not is_readable),
+        )
 
     def _read(
         self, plan: Plan[Any], keys: SharedKeys, generation: bytes, kept: bytes, clock: RedisClock
@@ -210,3 +246,7 @@ class SecondTier:
     async def close(self) -> None:
         """Wait for what is on its way to Redis; each command has its own time."""
         await asyncio.gather(*self._behind)
+
+
+def _pause(seconds: float) -> float:
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - no secret

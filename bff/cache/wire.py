@@ -20,7 +20,7 @@ GENERATION_BYTES: Final = 16
 _HEAD_BYTES: Final = 4 * TIME_DIGITS + GENERATION_BYTES
 _PLAIN: Final = b"p"
 _SEALED: Final = b"s"
-_SLACK_MS: Final = 1_000  # replicas read Redis's clock with the time that a command may take
+SLACK_MS: Final = 1_000  # replicas read Redis's clock with the time that a command may take
 
 
 class Unreadable(Exception):
@@ -110,6 +110,8 @@ class Wire:
         said = (payload.text, payload.version, payload.scope, payload.generation)
         if said != (keys.text, plan.version, plan.shared_by.value, generation):
             raise Unreadable("another answer")
+        if not _fits_headers(payload):
+            raise Unreadable("impossible headers")
         times = payload.times
         if data[:_HEAD_BYTES] != _head(times, generation) or not _are_possible(times, plan, clock):
             raise Unreadable("impossible times")
@@ -141,12 +143,18 @@ def _head(times: _Times, generation: bytes) -> bytes:
     return b"%013d%013d%013d%013d%b" % (times.asked, times.fresh, times.stale, times.error, generation)
 
 
+def _fits_headers(payload: _Payload) -> bool:
+    """Return whether it can go into a response's head, where a line break would begin another header."""
+    texts = (payload.timing, payload.degraded or "", (payload.etag or b"").decode("latin-1"))
+    return all(text.isascii() and text.isprintable() for text in texts)
+
+
 def _are_possible(times: _Times, plan: Plan[Any], clock: RedisClock) -> bool:
     """Return whether an answer of this plan can have these times: none is good for longer than the plan says."""
-    made_by = times.asked + plan.deadline * 1000 + _SLACK_MS
+    made_by = times.asked + plan.deadline * 1000 + SLACK_MS
     keep = plan.keep
     return (
-        times.asked <= clock.redis_ms + _SLACK_MS
+        times.asked <= clock.redis_ms + SLACK_MS
         and times.fresh <= made_by + keep.fresh * 1000
         and times.fresh <= times.stale <= made_by + (keep.fresh + keep.stale) * 1000
         and times.error <= made_by + keep.on_error * 1000

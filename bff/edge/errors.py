@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bff.cache.answers import degradation
+from bff.cache.entries import degradation
 from bff.edge.exchange import Answer, Exchange
 from bff.edge.headers import JSON, NO_STORE
 from bff.plans.operation import Operation, Refused, Shape, error_shape

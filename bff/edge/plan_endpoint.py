@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope, Send
 
 from bff.auth.doors import Door
-from bff.cache.answers import Answered, Answers, State, as_it_is, degradation
+from bff.cache.answers import Answered, Answers, State, as_it_is
+from bff.cache.entries import degradation
 from bff.cache.store import Entry
 from bff.clock import monotonic, utc_now
 from bff.edge.conditional import matches, wants_anew

@@ -18,6 +18,7 @@ from bff.redis.wire import REPLY_SECONDS, Command, Wire, Word
 
 PING_SECONDS: Final = 0.04
 _WIRES: Final = 4  # to each node; a large value holds up no more than those behind it on one
+_SLOW_IN_A_ROW: Final = 2 * _WIRES  # so that one moment of a busy loop is not taken for a slow Redis
 _BATCH: Final = 32
 _SLOTS: Final = 16384
 
@@ -34,7 +35,10 @@ class Client(Protocol):
         """
 
     async def beat(self) -> None:
-        """Use every connection once, so that none is ended for being idle. Raises one of ``FAILURES``."""
+        """Use every connection once, so that none is ended for being idle. Raises one of ``FAILURES``.
+
+        Also when Redis has been slow for a while: each request would wait for it again.
+        """
 
     async def close(self) -> None:
         """Let what is under way end, for a second at most."""
@@ -63,6 +67,7 @@ class Node:
         self.where = where
         self._on_failure = on_failure
         self._is_over = False
+        self._slow_in_a_row = 0
         self._wires = [Wire(dialer.connection(where, REPLY_SECONDS), self._fail) for _ in range(_WIRES)]
         self._free = deque(self._wires)
         self._line: deque[Command] = deque()
@@ -94,7 +99,12 @@ class Node:
 
     async def beat(self) -> None:
         for _ in self._wires:
+            started = monotonic()
             await self.ask("", "PING")
+            is_slow = monotonic() - started > PING_SECONDS
+            self._slow_in_a_row = self._slow_in_a_row + 1 if is_slow else 0
+        if self._slow_in_a_row > _SLOW_IN_A_ROW:
+            raise Late("has become slow")
 
     async def _serve(self, wire: Wire) -> None:
         while batch := self._next():

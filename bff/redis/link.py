@@ -74,6 +74,11 @@ class Redis:
     def is_up(self) -> bool:
         return self._up.is_set()
 
+    @property
+    def hears(self) -> bool:
+        """Whether messages come that are published."""
+        return all(each.stands for each in self._subscriptions)
+
     def when_up(self, hook: Hook) -> None:
         """Await ``hook`` after every connection, before ``is_up``. It may run commands; RedisDown: still down."""
         self._hooks.append(hook)

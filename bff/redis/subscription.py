@@ -19,7 +19,10 @@ _log: Final = structlog.get_logger("bff.redis")
 
 
 class Subscription:
-    """``on_gap`` is called after every subscription, the first included: messages may have been missed before."""
+    """``on_gap`` is called after every subscription, the first included: messages may have been missed before.
+
+    ``stands``: none are being missed now.
+    """
 
     def __init__(
         self, dialer: Dialer, channel: str, on_message: Callable[[bytes], None], on_gap: Callable[[], None]
@@ -29,6 +32,7 @@ class Subscription:
         self._on_message = on_message
         self._on_gap = on_gap
         self._told_refused = False
+        self.stands = False
 
     async def keep(self) -> None:
         """Listen, again and again, until cancelled."""
@@ -55,9 +59,11 @@ class Subscription:
             await connection.read_response()
             self._told_refused = False
             self._on_gap()
+            self.stands = True
             while True:
                 self._hear(await self._next(connection))
         finally:
+            self.stands = False
             await connection.disconnect(nowait=True)
 
     async def _next(self, connection: Connection) -> Any:

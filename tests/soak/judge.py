@@ -87,7 +87,7 @@ def _stream(operation: Operation[Any], answer: Answer, hurt: frozenset[str]) -> 
 def _success(operation: Operation[Any], answer: Answer, hurt: frozenset[str]) -> tuple[Kind, Wrongs]:
     if without := missing(answer):
         told = f"{operation.name}: {answer.headers['bff-degraded']}"
-        return Kind.DEGRADED, [] if without & hurt else [(Wrong.UNEXPLAINED, told)]
+        return Kind.DEGRADED, [] if without & _with_queue(hurt) else [(Wrong.UNEXPLAINED, told)]
     is_stale = answer.headers.get("cache-status", "").endswith("detail=stale")
     return Kind.STALE if is_stale else Kind.COMPLETE, []
 
@@ -106,7 +106,14 @@ def _failure(operation: Operation[Any], answer: Answer, hurt: frozenset[str]) ->
     documented = (answer.status, body) in _documented(operation) or _is_unavailable(operation, answer, body)
     if documented and upstreams(operation) & hurt:
         return Kind.FAILED, []
+    if _is_unavailable(operation, answer, body) and "user_store" in hurt:
+        return Kind.FAILED, []
     return _undocumented(operation, answer)
+
+
+def _with_queue(hurt: frozenset[str]) -> frozenset[str]:
+    """Return what may be missing: where the store is slow, nobody is let in to the queue for it."""
+    return hurt | {"bff"} if "user_store" in hurt else hurt
 
 
 def _documented(operation: Operation[Any]) -> list[tuple[int, Any]]:

@@ -149,7 +149,8 @@ def faults(world: World) -> dict[State, list[Fault]]:
 
 
 def _of_upstream(world: World, name: str) -> Iterator[Fault]:
-    hurts = frozenset({name})
+    # Users with a gateway of their own have their sessions there.
+    hurts = frozenset({name, "sessions"} if name == "gateway" else {name})
     for wire, how in _ON_THE_WIRE.items():
         yield Fault(f"{name}: {wire}", State.UPSTREAM, hurts, partial(_wire, world.proxies[name], wire, how))
     for told, given in _BY_UPSTREAM.items():

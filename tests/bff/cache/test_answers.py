@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from bff.cache.answers import Answers, State, degradation
+from bff.cache.answers import Answers, State
+from bff.cache.entries import degradation
 from bff.cache.store import Store
 from bff.plans import Keep, Refused, Scope, Shared, optional, required
 from bff.plans.shared import Sources
