@@ -25,11 +25,11 @@ class Trend:
     tasks: list[str] = field(default_factory=list)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     pass
 
 
-def _trend(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Trend:
+def _trend(loader: yaml.CSafeLoader, node: yaml.MappingNode) -> Trend:
     return Trend(**{str(key): value for key, value in loader.construct_mapping(node, deep=True).items()})
 
 

@@ -1,47 +1,71 @@
 """The databases that cases run on: filled before, and read for what is left after."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
+from threading import Thread
+from typing import Any, Self
 
-from sqlalchemy import URL, Table, delete, insert, make_url, select, text
+from sqlalchemy import URL, Table, insert, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from tests.contract.expect import Expectation
 from tests.contract.store import TABLES, described
-from tests.stores import DRIVERS, Row
+from tests.stores import DRIVERS, EMPTY, Row
 from upstreams.user_store import tables
 
 
 class PostgresStore:
-    """A database of the cases' own: its tables are made once and emptied for each case."""
+    """A database of the cases' own: its tables are made once and emptied for each case.
+
+    It is filled on a connection that stays, in a thread with an event loop of its own: each case has another loop.
+    """
 
     def __init__(self, server: str) -> None:
         self._server = make_url(server)
         self._address = self._server.set(database="contract")
-        self._is_made = False
+        self._engine = create_async_engine(self._address.set(drivername=DRIVERS["postgresql"]))
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever)
+
+    @classmethod
+    @contextmanager
+    def open(cls, server: str) -> Iterator[Self]:
+        store = cls(server)
+        store._thread.start()
+        try:
+            store._begin(store._make()).result()
+            yield store
+            store._begin(store._engine.dispose()).result()
+        finally:
+            store._loop.call_soon_threadsafe(store._loop.stop)
+            store._thread.join()
+            store._loop.close()
 
     @property
     def url(self) -> str:
         return self._address.render_as_string(hide_password=False)
 
-    async def fill(self, filling: list[tuple[Table, list[Row]]]) -> None:
+    async def fill(self, filling: Sequence[tuple[Table, list[Row]]]) -> None:
         """Hold these rows and no others."""
-        if not self._is_made:
-            await self._make()
-        async with _connected(self._address) as connection:
-            for table in reversed(tables.metadata.sorted_tables):
-                await connection.execute(delete(table))
+        await asyncio.wrap_future(self._begin(self._fill(filling)))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> Future[None]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _fill(self, filling: Sequence[tuple[Table, list[Row]]]) -> None:
+        async with self._engine.begin() as connection:
+            await connection.execute(EMPTY)
             for table, rows in filling:
                 await connection.execute(insert(table), rows)
 
     async def _make(self) -> None:
         async with _connected(self._server, isolation_level="AUTOCOMMIT") as connection:
             await connection.execute(text("CREATE DATABASE contract"))
-        async with _connected(self._address) as connection:
+        async with self._engine.begin() as connection:
             await connection.run_sync(tables.metadata.create_all)
-        self._is_made = True
 
 
 async def in_store(left: Mapping[str, Any], url: str, expectation: Expectation) -> list[str]:

@@ -15,12 +15,13 @@ from bff.configuration import validate
 from tests.contract import clerk
 from tests.contract.case import Case, merged
 from tests.contract.database import PostgresStore
-from tests.contract.process import Launcher, Wire
+from tests.contract.process import Wire, serving
 from tests.contract.request import NEXTAUTH_SECRET
 from tests.contract.sockets import on_sockets
 from tests.contract.store import rows_of
 from tests.contract.upstream import name_of, names_of, router_of
 from tests.contract.words import written_out
+from tests.forks import Forks
 from tests.stores import empty_store
 
 METRICS_KEY = "metrics-api-key"
@@ -51,8 +52,7 @@ async def in_process(case: Case, now: datetime, folder: Path) -> AsyncIterator[R
     store = f"sqlite:///{folder / 'store.db'}"
     if case.store != "down":  # then nothing is there, not even a file
         async with empty_store(store) as database:
-            for table, rows in rows_of(case.store, now, words):
-                await database.add(table, *rows)
+            await database.fill(rows_of(case.store, now, words))
     heard: list[httpx.Request] = []
     router = router_of(case.upstreams, words, heard)
     settings = validate(_settings(case, words, store))
@@ -70,7 +70,7 @@ async def in_process(case: Case, now: datetime, folder: Path) -> AsyncIterator[R
 
 @asynccontextmanager
 async def on_the_wire(
-    case: Case, now: datetime, folder: Path, postgres: PostgresStore, launcher: Launcher
+    case: Case, now: datetime, folder: Path, postgres: PostgresStore, forks: Forks
 ) -> AsyncIterator[Running]:
     """Run ``bff serve`` on PostgreSQL, its upstreams on sockets."""
     words: dict[str, str] = {}
@@ -81,7 +81,7 @@ async def on_the_wire(
         if case.store != "down":
             await postgres.fill(rows_of(case.store, now, words))
         store = postgres.url if case.store != "down" else "postgresql://postgres@127.0.0.1:1/postgres"
-        with launcher.serve(_settings(case, words, store), folder) as (url, errors):
+        with serving(_settings(case, words, store), folder, forks) as (url, errors):
             yield Running(Wire(url).ask, store, heard, words)
         assert '"unexpected"' not in errors.read_text(encoding="utf-8")
 

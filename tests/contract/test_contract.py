@@ -38,8 +38,8 @@ async def running(
         async with in_process(case, now, tmp_path) as running:
             yield running
         return
-    store, launcher = (request.getfixturevalue(name) for name in ("postgres_store", "launcher"))
-    async with on_the_wire(case, now, tmp_path, store, launcher) as running:
+    store, forks = (request.getfixturevalue(name) for name in ("postgres_store", "forks"))
+    async with on_the_wire(case, now, tmp_path, store, forks) as running:
         yield running
 
 

@@ -85,10 +85,12 @@ async def test_check_says_what_is_wrong(
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["there", "not there"])
-async def test_check_of_redis(settings: dict[str, Any], redis_url: str, is_there: bool, tmp_path: Path) -> None:
+async def test_check_of_redis(
+    forks: Forks, settings: dict[str, Any], redis_url: str, is_there: bool, tmp_path: Path
+) -> None:
     settings["cache"] = {"redis_url": redis_url if is_there else "redis://:of-the-store@127.0.0.1:1"}
     (tmp_path / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
-    status, output, errors = await run("check", folder=tmp_path)
+    status, output, errors = await run_fork(forks, "check", folder=tmp_path)
 
     assert (status, errors) == (0 if is_there else 1, "")
     assert _results(output) == ALL_WELL | {"redis": "ok" if is_there else "failed"}

@@ -1,3 +1,4 @@
+import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -6,41 +7,58 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from bff import clients
+from bff import clients, memberships, overload
+from bff.edge import shedding
 from demo import store
 from tests.faults.proxy import Proxy, proxy
-from tests.stores import Database
-from upstreams import gateway
+from tests.faults.table import LATE
+from tests.stores import Database, platform_store
+from upstreams import clerk, gateway
+
+NOBODYS = "http://127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let everybody in: where clients and upstreams share its loop, the turns say nothing of the gateway."""
+    monkeypatch.setattr(overload, "FLOOR", overload.CEILING)
+    monkeypatch.setattr(shedding, "QUEUE_SECONDS", math.inf)
 
 
 @pytest.fixture
-def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Probe services for 0.4 s (the 4 s are promise 1's), and soon try a refused token again."""
+def in_a_hurry(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probe services that are late for 0.4 s (the 4 s are promise 1's), and soon try a refused token again."""
     monkeypatch.setattr(gateway, "_REFUSED_SECONDS", 0.1)
-    monkeypatch.setattr(clients, "_PROBES", replace(clients._PROBES, timeout=0.4, deadline=0.4))
+    if fault in LATE:
+        monkeypatch.setattr(clients, "_PROBES", replace(clients._PROBES, timeout=0.4, deadline=0.4))
+
+
+@pytest.fixture
+def members_asked_for_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memberships, "_FRESH_SECONDS", 0)
+
+
+@pytest.fixture
+def keys_asked_for_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clerk, "_FIRST_REFRESH_SECONDS", 0.05)
 
 
 @pytest.fixture(scope="session")
 def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Give the pretend platform's store, which nothing writes to."""
-    path: Path = tmp_path_factory.mktemp("platform") / "store.db"
-    store.create(path, datetime.now(UTC), "http://127.0.0.1:1")
-    return f"sqlite:///{path}"
+    return platform_store(tmp_path_factory.mktemp("platform") / "store.db", NOBODYS)
 
 
 @pytest.fixture
 def own_sqlite_url(tmp_path: Path) -> str:
     """Give a store of the test's own, which it may write to."""
-    path = tmp_path / "store.db"
-    store.create(path, datetime.now(UTC), "http://127.0.0.1:1")
-    return f"sqlite:///{path}"
+    return platform_store(tmp_path / "store.db", NOBODYS)
 
 
 @pytest.fixture
 async def postgres_port(postgres: Database) -> int:
     """Give the port of a PostgreSQL that holds the pretend platform's rows."""
-    for table, rows in store.rows_of(datetime.now(UTC), "http://127.0.0.1:1"):
-        await postgres.add(table, *rows)
+    await postgres.fill(store.rows_of(datetime.now(UTC), NOBODYS))
     port = make_url(postgres.url).port
     assert port is not None
     return port

@@ -18,7 +18,9 @@ from demo import clerk, codex
 from demo.faults import Faults
 from demo.people import Person
 from demo.platform import Platform, Ports
+from tests.faults.lines import Lines
 from tests.faults.rig import OFTEN, PATIENCE, Answer, Ear
+from tests.faults.table import LATE
 from upstreams.clerk import ClerkKeys
 
 BY_NAME = {plan.name: plan for plan in PLANS}
@@ -26,16 +28,18 @@ STATS, OVERVIEW, MODELS = (BY_NAME[name] for name in ("dashboard.getStats", "cod
 OWN = f"{STATS.path}?from=2020-01-01&to=2040-01-01"
 EVERYBODYS = f"{OWN}&allInOrg=true"
 BY_METADATA = f"{EVERYBODYS}&metadataKey=department"
-QUICK = {"timeout": PATIENCE, "breaker": {"failures": OFTEN}}
+UPSTREAMS = ("metrics", "clerk", "codex")
+UNBROKEN: dict[str, Any] = {"breaker": {"failures": OFTEN}}
 
 
 class Elsewhere:
     """A gateway on a platform of which only what these dashboards need is there."""
 
-    def __init__(self, platform: Platform, instance: clerk.Clerk, gateway: Gateway) -> None:
+    def __init__(self, platform: Platform, instance: clerk.Clerk, lines: Lines, gateway: Gateway) -> None:
         self.clerk = instance
+        self.lines = lines
         self.keys: ClerkKeys = gateway.clients.clerk_keys
-        self._ears = {name: Ear(platform.upstreams[name]) for name in ("metrics", "clerk", "codex")}
+        self._ears = {name: Ear(platform.upstreams[name]) for name in UPSTREAMS}
         self._edge = gateway.public
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(gateway.public), base_url="http://bff")
 
@@ -77,13 +81,19 @@ class Elsewhere:
         return lambda: ear.heard[asked] - before
 
 
+def facing(fault: str) -> dict[str, Any]:
+    """Return the policy for a test of this fault."""
+    return UNBROKEN | {"timeout": PATIENCE} if fault in LATE else UNBROKEN
+
+
 @asynccontextmanager
 async def elsewhere(
-    instance: clerk.Clerk | None = None, policy: Mapping[str, Any] | None = None
+    instance: clerk.Clerk | None = None, policy: Mapping[str, Any] | None = None, *, wired: bool = False
 ) -> AsyncIterator[Elsewhere]:
-    """Run the platform and a gateway with this ``policy`` (else a quick one) for each upstream.
+    """Run the platform and a gateway with this ``policy`` (else one without a breaker) for each upstream.
 
-    The members are those of ``instance``, if given. There is no user store: nobody needs it.
+    The members are those of ``instance``, if given. There is no user store: nobody needs it. ``wired``: with lines
+    to the upstreams.
     """
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(Platform(Ports.free()))
@@ -92,8 +102,11 @@ async def elsewhere(
         upstream._routes |= clerk.routes(instance)
         upstream._otherwise = clerk.BackendApi(instance)
         settings = platform.settings(Path("/nowhere"))
-        for name in ("metrics", "clerk", "codex"):
-            settings["upstreams"][name] |= policy or QUICK
+        for name in UPSTREAMS:
+            settings["upstreams"][name] |= policy or UNBROKEN
+        urls = {name: [platform.urls[name]] for name in UPSTREAMS}
+        lines = await stack.enter_async_context(Lines.to(urls if wired else {}))
+        settings = lines.used_by(settings)
         gateway = Gateway(validate(settings))
         stack.push_async_callback(gateway.close)
-        yield Elsewhere(platform, instance, gateway)
+        yield Elsewhere(platform, instance, lines, gateway)

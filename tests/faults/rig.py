@@ -23,7 +23,9 @@ from demo.backend import Backend
 from demo.faults import Faults
 from demo.platform import Platform, Ports
 from demo.upstream import Upstream
+from tests.faults.lines import Lines
 from tests.faults.questions import asker, content, method, url
+from tests.faults.table import LATE
 
 WITHIN = 8.0
 PATIENCE = 0.5
@@ -32,7 +34,14 @@ OFTEN = 1_000_000
 HTTP = ("gateway", "sessions", "metrics", "backend")
 
 # For tests of the faults, each as it is: no breaker hides one behind another.
-UNBROKEN = {"upstreams": {name: {"breaker": {"failures": OFTEN}} for name in HTTP}}
+UNBROKEN: dict[str, Any] = {"upstreams": {name: {"breaker": {"failures": OFTEN}} for name in HTTP}}
+
+# What the upstream may take that is late in a test: it is waited for that long.
+IN_A_HURRY: dict[str, dict[str, float]] = {
+    **{name: {"timeout": PATIENCE} for name in HTTP},
+    "gateway": {"timeout": PATIENCE, "chat_deadline": PATIENCE, "deploy_deadline": PATIENCE},
+    "backend": {"timeout": PATIENCE, "provision_deadline": PATIENCE},
+}
 
 # For tests of a store that breaks: what it may take, in the time of which nothing else is told apart.
 IN_A_HURRY_WITH_THE_STORE = {
@@ -80,9 +89,10 @@ class Ear:
 
 
 class Rig:
-    """One gateway, and the ears of the upstreams that it may share with others."""
+    """One gateway, and the ears of the upstreams, and the lines to them, that it may share with others."""
 
-    def __init__(self, ears: Mapping[str, Sequence[Ear]], gateway: Gateway) -> None:
+    def __init__(self, ears: Mapping[str, Sequence[Ear]], lines: Lines, gateway: Gateway) -> None:
+        self.lines = lines
         self._ears = ears
         self.gateway = gateway
         self.flights = gateway._answers._flights._flights
@@ -154,17 +164,16 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(store: str, more: Mapping[str, Any] | None = None) -> AsyncIterator[Rig]:
-    """Run the platform and a gateway on ``store``, patient for ``PATIENCE`` seconds with each HTTP upstream.
-
-    ``more`` settings win.
-    """
-    async with replicas(store, [more or {}]) as (only,):
+async def rig(store: str, more: Mapping[str, Any] | None = None, *, wired: bool = False) -> AsyncIterator[Rig]:
+    """Run the platform and a gateway on ``store``; ``more`` settings win. ``wired``: with lines between."""
+    async with replicas(store, [more or {}], wired=wired) as (only,):
         yield only
 
 
 @asynccontextmanager
-async def replicas(store: str, more: Sequence[Mapping[str, Any]]) -> AsyncIterator[list[Rig]]:
+async def replicas(
+    store: str, more: Sequence[Mapping[str, Any]], *, wired: bool = False
+) -> AsyncIterator[list[Rig]]:
     """Run the platform and on ``store`` as many gateways as there are settings that win over the rig's."""
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(Platform(Ports.free()))
@@ -174,13 +183,16 @@ async def replicas(store: str, more: Sequence[Mapping[str, Any]]) -> AsyncIterat
         await sessions.open()
         stack.push_async_callback(sessions.close)
         _stop_the_clocks(platform, now)
-        ears, settings = _ears(platform, sessions), _settings(platform, sessions.url, store)
+        ears = _ears(platform, sessions)
+        urls = {name: [ear.upstream.url for ear in each] for name, each in ears.items()}
+        lines = await stack.enter_async_context(Lines.to(urls if wired else {}))
+        settings = lines.used_by(_settings(platform, sessions.url, store))
         rigs = []
         for each in more:
-            built = Gateway(validate(_merged(settings, each)))
+            built = Gateway(validate(merged(settings, each)))
             stack.push_async_callback(built.close)
             await built.open()
-            rigs.append(Rig(ears, built))
+            rigs.append(Rig(ears, lines, built))
         yield rigs
 
 
@@ -202,29 +214,26 @@ def _stop_the_clocks(platform: Platform, now: datetime) -> None:
 
 def _settings(platform: Platform, sessions: str, store: str) -> dict[str, Any]:
     settings = platform.settings(Path("unused"))
-    quick = {"timeout": PATIENCE, "breaker": {"open_for": 0.05}}
-    own: dict[str, dict[str, Any]] = {
-        "sessions": {"url": sessions},
-        "gateway": {"chat_deadline": PATIENCE, "deploy_deadline": PATIENCE},
-        "backend": {"provision_deadline": PATIENCE},
-        "metrics": {},
-    }
-    for name, upstream in own.items():
-        settings["upstreams"].setdefault(name, {}).update(upstream | quick)
-    settings["upstreams"]["user_store"] = {
-        "url": store,
-        "breaker": {"open_for": 0.05},
-    }
+    settings["upstreams"] |= {"sessions": {"url": sessions}, "user_store": {"url": store}}
+    for name in (*HTTP, "user_store"):
+        settings["upstreams"][name]["breaker"] = {"open_for": 0.05}
     return settings | {"limits": {"provision_per_minute": OFTEN, "chat_per_minute": OFTEN}}
 
 
-def _merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both, those of ``over`` where both have one, at every depth."""
     both = {
-        name: _merged(values[name], over[name])
+        name: merged(values[name], over[name])
         for name in values.keys() & over.keys()
         if isinstance(over[name], dict)
     }
     return {**values, **over, **both}
+
+
+def facing(upstream: str, fault: str) -> dict[str, Any]:
+    """Return the settings for a test of this fault of an HTTP upstream."""
+    hurried = {upstream: IN_A_HURRY[upstream]} if fault in LATE and upstream in IN_A_HURRY else {}
+    return merged(UNBROKEN, {"upstreams": hurried})
 
 
 async def until(holds: Callable[[], Any], within: float = WITHIN) -> Any:

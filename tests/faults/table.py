@@ -62,6 +62,9 @@ ALL: Final[dict[str, tuple[Faults | ASGIApp, str]]] = {
     **PAGES,
 }
 
+# Those of which nothing but the time tells.
+LATE: Final = frozenset(name for name, (_, reason) in ALL.items() if reason == "timeout")
+
 # Those after which something may have been done all the same: nobody who would know said no.
 UNKNOWN: Final = frozenset(
     {"hang", "slow", "latency", "reset", "truncated", "huge", "gzip_bomb", "html", "malformed"}

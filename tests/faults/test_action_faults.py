@@ -8,10 +8,8 @@ import pytest
 from bff.plans import AnyAction
 from tests.faults.documented import MAY_BE_MISSING, NO_AGENT, failed
 from tests.faults.questions import BODIES, WRITES
-from tests.faults.rig import PATIENCE, UNBROKEN, Answer, Rig, rig, until
-from tests.faults.table import ALL, SLACK, UNKNOWN, echoes
-
-pytestmark = pytest.mark.usefixtures("in_a_hurry")
+from tests.faults.rig import PATIENCE, Answer, Rig, facing, rig, until
+from tests.faults.table import ALL, LATE, SLACK, UNKNOWN, echoes
 
 CASES = [
     pytest.param(upstream, fault, id=f"{upstream}-{fault}") for upstream in ("gateway", "backend") for fault in ALL
@@ -43,10 +41,11 @@ def test_every_action_with_a_body_has_one() -> None:
     assert BODIES.keys() == {action.name for action in WRITES if action.body is not None}
 
 
+@pytest.mark.usefixtures("in_a_hurry")
 @pytest.mark.parametrize(("upstream", "fault"), CASES)
 async def test_fault(upstream: str, fault: str, own_sqlite_url: str) -> None:
     actions = asking(upstream)
-    async with rig(own_sqlite_url, UNBROKEN) as the:
+    async with rig(own_sqlite_url, facing(upstream, fault)) as the:
         done = await the.ask_all(actions)
         once = the.heard(upstream)
         assert {name: answer.status for name, answer in done.items()} == {
@@ -59,19 +58,19 @@ async def test_fault(upstream: str, fault: str, own_sqlite_url: str) -> None:
         assert heard.keys() == (set() if fault == "refuse" else once.keys())
         assert heard <= once  # less where a token that was just refused is not shown again
         for action in actions:
-            _assert_documented(action, upstream, fault, answers[action.name])
+            assert_documented(action, upstream, fault, answers[action.name])
 
         await the.misbehave(upstream, None)
-        await until(lambda: _work_again(the, actions))
+        await until(lambda: work_again(the, actions))
 
 
-async def _work_again(the: Rig, actions: list[AnyAction]) -> bool:
+async def work_again(the: Rig, actions: list[AnyAction]) -> bool:
     again = await the.ask_all(actions)
     return all(answer.is_complete for answer in again.values())
 
 
-def _assert_documented(action: AnyAction, upstream: str, fault: str, answer: Answer) -> None:
-    assert answer.seconds < PATIENCE + SLACK
+def assert_documented(action: AnyAction, upstream: str, fault: str, answer: Answer) -> None:
+    assert answer.seconds < (PATIENCE if fault in LATE else action.deadline) + SLACK
     if _is_harmless(action, fault):
         assert answer.status == action.status
         action.answer.model_validate(answer.body)
@@ -98,10 +97,11 @@ def _reason(action: AnyAction, fault: str) -> str:
     return ALL[fault][1]
 
 
+@pytest.mark.usefixtures("in_a_hurry")
 @pytest.mark.parametrize("fault", ALL)
 async def test_a_chat_does_without_the_sessions(fault: str, own_sqlite_url: str) -> None:
     chat = next(action for action in WRITES if action.name == "agent.chat")
-    async with rig(own_sqlite_url, UNBROKEN) as the:
+    async with rig(own_sqlite_url, facing("sessions", fault)) as the:
         await the.misbehave("sessions", ALL[fault][0])
         answer = await the.ask(chat)
 

@@ -10,10 +10,8 @@ import pytest
 from bff.plans import Plan
 from tests.faults.documented import MAY_BE_MISSING, NO_AGENT, failed
 from tests.faults.questions import AGENT_READS, BOB, reading
-from tests.faults.rig import UNBROKEN, Answer, rig, until
+from tests.faults.rig import Answer, facing, rig, until
 from tests.faults.table import ALL, SLACK, echoes, page
-
-pytestmark = pytest.mark.usefixtures("in_a_hurry")
 
 UPSTREAMS = ("gateway", "sessions", "backend")
 CASES = [pytest.param(upstream, fault, id=f"{upstream}-{fault}") for upstream in UPSTREAMS for fault in ALL]
@@ -41,22 +39,23 @@ def test_every_read_is_asked_under_faults() -> None:
     }
 
 
+@pytest.mark.usefixtures("in_a_hurry")
 @pytest.mark.parametrize(("upstream", "fault"), CASES)
 async def test_fault(upstream: str, fault: str, sqlite_url: str) -> None:
     plans = reading(AGENT_READS, upstream)
-    async with rig(sqlite_url, UNBROKEN) as the:
+    async with rig(sqlite_url, facing(upstream, fault)) as the:
         complete = await the.complete(plans)
         await the.misbehave(upstream, ALL[fault][0])
         answers = await the.ask_all(plans)
 
         for plan in plans:
-            _assert_documented(plan, upstream, fault, complete[plan.name], answers[plan.name])
+            assert_documented(plan, upstream, fault, complete[plan.name], answers[plan.name])
 
         await the.misbehave(upstream, None)
         await until(lambda: the.answers_again(plans, complete))
 
 
-def _assert_documented(plan: Plan[Any], upstream: str, fault: str, complete: Answer, answer: Answer) -> None:
+def assert_documented(plan: Plan[Any], upstream: str, fault: str, complete: Answer, answer: Answer) -> None:
     assert answer.seconds < plan.deadline + SLACK
     if (plan.name, fault) == ANYTHING:
         assert answer.is_complete

@@ -10,7 +10,7 @@ import pytest
 
 from bff.plans import Plan
 from tests.faults.questions import DASHBOARDS, reading
-from tests.faults.rig import UNBROKEN, Answer, rig, until
+from tests.faults.rig import Answer, facing, rig, until
 from tests.faults.table import FAULTS, SLACK, echoes
 from upstreams.failure import Reason
 
@@ -92,19 +92,19 @@ def test_every_dashboard_is_asked_under_faults() -> None:
 @pytest.mark.parametrize(("upstream", "fault"), CASES)
 async def test_fault(upstream: str, fault: str, sqlite_url: str) -> None:
     plans = reading(DASHBOARDS, upstream)
-    async with rig(sqlite_url, UNBROKEN) as the:
+    async with rig(sqlite_url, facing(upstream, fault)) as the:
         complete = await the.complete(plans)
         await the.misbehave(upstream, FAULTS[fault][0])
         answers = await the.ask_all(plans)
 
         for plan in plans:
-            _assert_documented(plan, upstream, fault, complete[plan.name], answers[plan.name])
+            assert_documented(plan, upstream, fault, complete[plan.name], answers[plan.name])
 
         await the.misbehave(upstream, None)
         await until(lambda: the.answers_again(plans, complete))
 
 
-def _assert_documented(plan: Plan[Any], upstream: str, fault: str, complete: Answer, answer: Answer) -> None:
+def assert_documented(plan: Plan[Any], upstream: str, fault: str, complete: Answer, answer: Answer) -> None:
     assert answer.status == 200
     assert answer.seconds < plan.deadline + SLACK
     plan.answer.model_validate(answer.body)
