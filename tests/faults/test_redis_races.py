@@ -1,10 +1,11 @@
-"""What may come between a look-up in Redis and its end: writes, slow leaders, copies that cannot be read."""
+"""What comes between a look-up in Redis and its end: writes, slow leaders, unreadable copies, another master."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from bff.redis import Redis
 from bff.vault import Vault
 from tests.bff.asking import Note, ask, caller, plan
 from tests.faults.rig import until
-from tests.redis_servers import RedisServer
+from tests.redis_servers import RedisCluster, RedisSentinels, RedisServer
 
 KEEP = Keep(fresh=30, stale=300, on_error=600)
 OLD_KEY, NEW_KEY = os.urandom(32), os.urandom(32)
@@ -54,25 +55,25 @@ class Replica:
         self.invalidations = Invalidations(self.redis, "bff", self.answers, self.metrics, KEEP.on_error)
         self.answers.share(Shared(self.tier, self.invalidations))
 
-    async def ask(self, plan: Plan[Any]) -> Answered:
+    async def ask(self, plan: Plan[Any], user: str = "u") -> Answered:
         expires = asyncio.get_running_loop().time() + plan.deadline
-        return await self.answers.answer(plan, ask(), expires=expires)
+        return await self.answers.answer(plan, ask(user=user), expires=expires)
 
-    async def told(self, plan: Plan[Any]) -> tuple[State, str]:
-        answered = await self.ask(plan)
+    async def told(self, plan: Plan[Any], user: str = "u") -> tuple[State, str]:
+        answered = await self.ask(plan, user)
         await asyncio.gather(*self.tier._behind)
         return answered.state, answered.entry.body.decode().removeprefix('{"someText":"').removesuffix('"}')
 
-    async def write(self, plan: Plan[Any]) -> None:
-        await self.answers.changed([plan.name], caller())
+    async def write(self, plan: Plan[Any], user: str = "u") -> None:
+        await self.answers.changed([plan.name], caller(user))
 
 
 @pytest.fixture
 async def replica(redis_url: str) -> AsyncIterator[Any]:
     async with AsyncExitStack() as stack:
 
-        async def opened(vault: Vault | None = None) -> Replica:
-            made = Replica(redis_url, vault)
+        async def opened(vault: Vault | None = None, url: str = redis_url) -> Replica:
+            made = Replica(url, vault)
             stack.push_async_callback(made.redis.close)
             stack.push_async_callback(made.answers.close)
             await made.redis.open()
@@ -158,3 +159,41 @@ async def test_a_copy_that_a_replica_cannot_read_costs_it_no_time(
     async with asyncio.timeout(kept_there.deadline / 4):
         assert await other.told(kept_there) == (State.MISS, "old")
     assert other.metrics.second_tier.labels("refused")._value.get() == 1
+
+
+async def _share(one: Replica, other: Replica, users: Iterable[str]) -> None:
+    """Have both replicas share the answers of these users, and one hear of the other's writes."""
+    world = World()
+    for user in users:
+        world.value = f"old of {user}"
+        assert await one.told(world.plan, user) == (State.MISS, f"old of {user}")
+        assert await other.told(world.plan, user) == (State.HIT, f"old of {user}")
+        world.value = f"new of {user}"
+        heard = other.metrics.invalidations.labels("elsewhere")._value.get()
+        await one.write(world.plan, user)
+        await until(lambda heard=heard: other.metrics.invalidations.labels("elsewhere")._value.get() > heard)
+        assert await other.told(world.plan, user) == (State.MISS, f"new of {user}")
+        assert await one.told(world.plan, user) == (State.HIT, f"new of {user}")
+
+
+async def test_a_cluster_is_shared_like_a_server(replica: Any) -> None:
+    with RedisCluster() as cluster:
+        one, other = await replica(url=cluster.url), await replica(url=cluster.url)
+        await _share(one, other, [f"user {number}" for number in range(20)])  # every master has some of them
+
+
+async def test_after_a_failover_the_new_master_is_shared(replica: Any) -> None:
+    with RedisSentinels(3, down_after=300) as servers:
+        one, other = await replica(url=servers.url), await replica(url=servers.url)
+        await _share(one, other, ["ada", "bob"])
+        servers.master.stop()
+        await until(lambda: not (one.redis.is_up or other.redis.is_up))
+        world, visitors = World(), count()
+
+        async def is_shared() -> bool:
+            user = f"visitor {next(visitors)}"
+            await one.told(world.plan, user)
+            return await other.told(world.plan, user) == (State.HIT, "old")
+
+        await until(is_shared, within=20)
+        await _share(one, other, ["carol", "dan"])
