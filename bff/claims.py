@@ -199,6 +199,8 @@ class Claims:
         value, lasts_ms = b"", _LET_GO_MS
         if answer is not None:
             value, lasts_ms = _encode(msgspec.structs.replace(mine, answer=answer)), self._keeps_ms
+        elif (met := self._last_met(mine.name)) is not None:  # the key has been wanted here again meanwhile
+            value, lasts_ms = _encode(met.claim), met.left_ms
         await self._sharing.run(_SETTLE, self._key(mine), _encode(mine), value, lasts_ms)
 
     def _key(self, claim: Claim) -> str:

@@ -131,3 +131,16 @@ async def test_a_claim_that_redis_brings_back_holds_until_it_lapses(work: Work, 
     assert await work.ask(work.other) == (2, False)
     assert time.monotonic() - brought_back >= 0.5
     assert await work.ask(work.one) == (1, True)
+
+
+async def test_letting_go_late_leaves_the_next_try_its_claim(work: Work, redis_server: RedisServer) -> None:
+    first = await work.under_way(work.one, keep=False)
+    with redis_server.hung():
+        work.release()
+        assert await first == (1, False)  # and Redis could not be told
+        second = await work.under_way(work.one)
+    await work.one.shares()
+    await until(lambda: not work.one.repeats._claims._behind)
+    third = await work.waiting(work.other)
+    work.release()
+    assert await asyncio.gather(second, third) == [(2, False), (2, True)]
