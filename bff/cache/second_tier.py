@@ -25,6 +25,7 @@ _log: Final = structlog.get_logger("bff.second_tier")
 _LEASE_MARGIN_MS: Final = 500
 _POLL_SECONDS: Final = (0.01, 0.02, 0.04)  # the last one again and again
 _MAX_BYTES: Final = 1024 * 1024  # larger answers would hold up everyone's commands on the way
+_EVERYONE: Final = "*"  # in the place of whoever holds a lease: each replica makes the answer by itself
 
 # One round trip: the copy if it is good, else the lease to make one if nobody has it. A generation that is missing
 # (a write ended it, or Redis forgot it) begins anew under a name never used before: no earlier copy counts, and no
@@ -57,6 +58,9 @@ _FIND: Final = Script(
         end
     end
     local lease = redis.call('GET', KEYS[3])
+    if lease == generation .. '{_EVERYONE}' then
+        return {{now, generation, kept or '', 0, 1}}
+    end
     local mine = not lease or string.sub(lease, 1, {GENERATION_BYTES}) ~= generation
     if mine then
         redis.call('SET', KEYS[3], generation .. ARGV[5], 'PX', ARGV[6])
@@ -88,6 +92,8 @@ _PUT: Final = Script(
 )
 
 _TRY: Final = Script("redis.call('SET', KEYS[1], 1, 'PX', 1000)")
+
+_FREE: Final = Script("redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])")
 
 _RELEASE: Final = Script(
     """
@@ -220,11 +226,11 @@ class SecondTier:
     def put(self, plan: Plan[Any], found: Found, entry: Entry) -> None:
         """Let the other replicas have ``entry``, behind the answer that is going out."""
         data, lasts = self._wire.encode(plan, found.keys, found.generation, entry, found.clock)
-        if lasts <= 0 or len(data) > _MAX_BYTES:
-            self.release(found)
-            return
         keys = found.keys
-        self._do(self._run(_PUT, [keys.entry, keys.generations, keys.lease], [data, lasts, plan.name]))
+        if len(data) > _MAX_BYTES:
+            self._do(self._run(_FREE, [keys.lease], [found.generation + _EVERYONE.encode(), max(1, lasts)]))
+            return
+        self._do(self._run(_PUT, [keys.entry, keys.generations, keys.lease], [data, max(1, lasts), plan.name]))
 
     def release(self, found: Found) -> None:
         """Let another replica try: nothing came of it here."""

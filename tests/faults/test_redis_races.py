@@ -142,6 +142,16 @@ async def test_an_upstream_that_takes_long_costs_no_replica_its_answer(
     assert await one.told(world.plan) == (State.HIT, "old")
 
 
+async def test_what_is_too_large_to_share_is_made_by_each_at_once(replica: Any) -> None:
+    world, one, others = World(), await replica(), [await replica(), await replica()]
+    world.value = "x" * 2**20
+    await one.told(world.plan)
+    world.takes = 0.2
+    async with asyncio.timeout(world.plan.deadline / 4):
+        came = await asyncio.gather(*(other.ask(world.plan) for other in others))
+    assert [each.state for each in came] == [State.MISS, State.MISS]
+
+
 UNREADABLE = {
     "sealed with a key it does not know": (Vault([NEW_KEY, OLD_KEY]), Vault([OLD_KEY]), {"secret": True}, {}),
     "kept for longer than it would": (None, None, {}, {"keep": Keep(fresh=3, stale=30, on_error=60)}),
