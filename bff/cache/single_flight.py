@@ -19,14 +19,17 @@ class SingleFlight(Generic[T]):
         Await it through ``asyncio.shield``: a bare await would cancel it for everyone.
         """
         flight = self._flights.get(key)
-        if flight is not None:
+        # One that has just ended is not waited for: whoever wants a later result would be given it again and again,
+        # without the loop turning in between, which is what it takes to land.
+        if flight is not None and not flight.done():
             return flight, False
         flight = self._flights[key] = asyncio.create_task(start())
         flight.add_done_callback(lambda done: self._land(key, done))
         return flight, True
 
     def _land(self, key: Hashable, flight: asyncio.Task[T]) -> None:
-        del self._flights[key]
+        if self._flights.get(key) is flight:
+            del self._flights[key]
         if not flight.cancelled():
             flight.exception()  # marks it as seen: a flight whose waiters all left has nobody else to tell
 

@@ -113,3 +113,21 @@ async def test_closing_cancels_what_is_in_flight():
     with pytest.raises(asyncio.CancelledError):
         await tasks[0]
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_one_that_has_just_ended_is_not_waited_for():
+    flights, asked = SingleFlight(), []
+
+    async def work():
+        asked.append(len(asked) + 1)
+        return asked[-1]
+
+    async def late():  # runs when the first has ended, before anything that follows from that
+        assert first.done()
+        return await wait(flights, "key", work)
+
+    first, _ = flights.join("key", work)
+    assert await asyncio.create_task(late()) == 2
+    assert await first == 1
+    await settle()
+    assert flights._flights == {}

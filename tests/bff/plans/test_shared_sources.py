@@ -152,3 +152,24 @@ async def test_nor_what_was_being_asked_then(gateway, clock):
     clock.advance(1)
     assert await outcome(sources, source, since=clock.now) == 2
     assert await first == 1
+
+
+async def test_who_comes_when_an_ask_has_just_ended_may_want_a_later_one(clock):
+    asked = []
+
+    async def fetch(clients, ask):
+        asked.append(clock.now)
+        return len(asked)
+
+    source = optional(
+        "gateway", fetch, otherwise=0, stands_in="none", shared=Shared(5.0, lambda clients, ask: "all")
+    )
+    sources = Sources(None)
+    first = asyncio.create_task(outcome(sources, source))
+    await asyncio.sleep(0)  # the ask is about to be made, and to end in the same turn of the loop
+    clock.advance(1)
+    second = asyncio.create_task(outcome(sources, source, since=clock.now))
+    clock.advance(-1)
+    asyncio.get_running_loop().call_soon(clock.advance, 1)
+    async with asyncio.timeout(1):
+        assert await asyncio.gather(first, second) == [1, 2]
