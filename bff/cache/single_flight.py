@@ -19,8 +19,8 @@ class SingleFlight(Generic[T]):
         Await it through ``asyncio.shield``: a bare await would cancel it for everyone.
         """
         flight = self._flights.get(key)
-        # One that has just ended is not waited for: whoever wants a later result would be given it again and again,
-        # without the loop turning in between, which is what it takes to land.
+        # One that has just ended is not waited for: whoever wants a later result would be given it again and
+        # again, without the loop turning in between, which is what it takes to land.
         if flight is not None and not flight.done():
             return flight, False
         flight = self._flights[key] = asyncio.create_task(start())

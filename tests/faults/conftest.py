@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url
@@ -14,6 +15,7 @@ from tests.faults.proxy import Proxy, proxy
 from tests.faults.table import LATE
 from tests.stores import Database, platform_store
 from upstreams import clerk, gateway
+from upstreams.user_store.drivers import Sqlite
 
 NOBODYS = "http://127.0.0.1:1"
 
@@ -23,6 +25,19 @@ def nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let everybody in: where clients and upstreams share its loop, the turns say nothing of the gateway."""
     monkeypatch.setattr(overload, "FLOOR", overload.CEILING)
     monkeypatch.setattr(shedding, "QUEUE_SECONDS", math.inf)
+
+
+@pytest.fixture(autouse=True)
+def in_no_fear_of_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have SQLite not wait for the disk: on a busy machine that may take longer than what is measured."""
+    connect = Sqlite.connect
+
+    async def connected(self: Sqlite) -> Any:
+        connection = await connect(self)
+        await connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    monkeypatch.setattr(Sqlite, "connect", connected)
 
 
 @pytest.fixture
