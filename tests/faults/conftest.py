@@ -42,10 +42,12 @@ def in_no_fear_of_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def in_a_hurry(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Probe services that are late for 0.4 s (the 4 s are promise 1's), and soon try a refused token again."""
+    """Probe late services for 0.4 s (the 4 s are promise 1's), and soon again; so with a refused token."""
     monkeypatch.setattr(gateway, "_REFUSED_SECONDS", 0.1)
+    probes = replace(clients._PROBES, open_for=0.05)  # as the rig has it for the other upstreams
     if fault in LATE:
-        monkeypatch.setattr(clients, "_PROBES", replace(clients._PROBES, timeout=0.4, deadline=0.4))
+        probes = replace(probes, timeout=0.4, deadline=0.4)
+    monkeypatch.setattr(clients, "_PROBES", probes)
 
 
 @pytest.fixture
